@@ -1,0 +1,17 @@
+"""Agent conversations in Agno's own storage: chat with them, manage them, move them.
+
+A map, from the bottom up; imports point down and siblings do not see each other:
+
+    errors records codec messages abc      the words: rows, JSON, contracts
+    config                                 which backends, agents and models there are
+    layout                                 Agno's storage as pure functions
+    run                                    what a run gives back, what a tool gets
+    db  agent  sessions                    backends; the conversation loop; operations on stored sessions
+    cli  testing                           the commands; the suites that prove a backend
+
+Public names load when first used.
+"""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"

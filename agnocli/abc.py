@@ -1,0 +1,249 @@
+"""Every contract, on one page.
+
+Backends and file formats are the same kind of thing: a `Source` and a `Sink` of sessions. A `Backend` is both, and can
+be edited in place. Whatever cannot be done raises an error of `agnocli.errors`; `None` never means "failed".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from types import TracebackType
+from typing import NewType, Protocol, Self
+
+import msgspec
+
+from agnocli.records import Document, Run, Session, SessionBundle, SessionInfo
+
+Cursor = NewType("Cursor", str)
+"""A place in a listing or scan. Opaque: only the backend that made it reads it."""
+
+
+class ConflictPolicy(StrEnum):
+    """What a sink does with a session that is there already. An identical one is never a conflict."""
+
+    ERROR = "error"
+    SKIP = "skip"
+    REPLACE = "replace"
+
+
+class Sort(StrEnum):
+    UPDATED = "updated"
+    CREATED = "created"
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What a backend can do. Ask this, never which backend it is."""
+
+    durable: bool = True
+    """What was written is there after the process ends."""
+    needs_setup: bool = True
+    """Tables must be made before the first write; reading before that raises BackendNotSetUpError."""
+    atomic_batches: bool = True
+    """`write` stores all its bundles or none; otherwise each session whole or absent."""
+    keeps_json_text: bool = True
+    """A document comes back byte for byte; otherwise only its value does."""
+    holds_nul: bool = True
+    holds_surrogates: bool = True
+    holds_nan: bool = True
+    holds_big_integers: bool = True
+    """Integers past 64 bit."""
+    keeps_extra_columns: bool = True
+    """Columns that are not Agno's survive every write."""
+
+
+class SessionQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which sessions, in which order. Times are epoch seconds over the sort field: since <= t < until.
+
+    `text` is found in id, name or title, ignoring case; `name` is a glob over the name. Ties sort by id.
+    """
+
+    text: str | None = None
+    user_id: str | None = None
+    agent_id: str | None = None
+    team_id: str | None = None
+    session_type: str | None = None
+    since: int | None = None
+    until: int | None = None
+    name: str | None = None
+    tag: str | None = None
+    status: str | None = None
+    model: str | None = None
+    id_prefix: str | None = None
+    sort: Sort = Sort.UPDATED
+    reverse: bool = False
+    """Newest first, unless reversed."""
+    limit: int | None = 20
+    skip: int = 0
+    after: Cursor | None = None
+
+
+class Page(msgspec.Struct, frozen=True):
+    """`next` is None on the last page; `total` counts all matches, None where that would cost a full read."""
+
+    items: tuple[SessionInfo, ...]
+    next: Cursor | None = None
+    total: int | None = None
+
+
+class WriteResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of each session of a batch, by id."""
+
+    written: tuple[str, ...] = ()
+    identical: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+
+
+class BackendReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What is found at a backend, for `backends check`. `layout`: v3, v2, mixed or empty."""
+
+    address: str
+    layout: str
+    sessions: int = 0
+    runs: int = 0
+    versions: Mapping[str, str] = {}
+    tables: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Source(Protocol):
+    def scan(self, *, after: Cursor | None = None) -> Iterator[tuple[Cursor, SessionBundle]]:
+        """Every session once, in an order of the source's own; `after` goes on behind that place.
+
+        Read a bundle's runs before drawing the next. An undecodable record is carried as it is.
+        """
+
+
+class Sink(Protocol):
+    def write(
+        self, bundles: Iterable[SessionBundle], policy: ConflictPolicy = ConflictPolicy.ERROR
+    ) -> WriteResult:
+        """Store sessions with their runs exactly as given, times and indexes included.
+
+        SessionConflictError under `error` when a different session of that id is stored; an error while the
+        bundles are being read goes to the caller. Either way the batch leaves no trace.
+        """
+
+
+class Backend(Source, Sink, Protocol):
+    """A place that holds sessions. Safe to use from several threads and processes."""
+
+    @property
+    def address(self) -> str:
+        """Where it is, as a user would write it, never with a password."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def setup(self) -> None:
+        """Create what is missing. The first write does so by itself; a read never does."""
+
+    def get(self, session_id: str) -> Session:
+        """SessionNotFoundError when there is none."""
+
+    def runs(self, session_id: str, *, last: int | None = None) -> Iterator[Run]:
+        """Runs in order, oldest first; with `last`, only the newest so many, read as so many.
+
+        SessionNotFoundError at the call, not at the first step.
+        """
+
+    def append_run(self, run: Run) -> Run:
+        """Store a new run behind all others and date the session; its `run_index` is the backend's choice.
+
+        Two writers never get one index. SessionNotFoundError; SessionConflictError when the run id is taken.
+        """
+
+    def put_run(self, run: Run) -> None:
+        """Replace a stored run, by id. Index and creation time stay. RunNotFoundError when it is gone."""
+
+    def find(self, query: SessionQuery) -> Page:
+        """One page of a listing, without reading a run's body. A row that cannot be decoded is listed still."""
+
+    def update(
+        self,
+        session_id: str,
+        changes: Mapping[str, Document | str | int | None],
+        expected: Mapping[str, Document | str | int | None] | None = None,
+    ) -> Session:
+        """Set columns of a session, and `updated_at` to now unless given; returns the new row.
+
+        SessionNotFoundError; SessionConflictError when a column is not as `expected` any more.
+        """
+
+    def delete(self, session_ids: Sequence[str]) -> int:
+        """Delete sessions and all of their runs, all or none; SessionNotFoundError names one that is not there."""
+
+    def delete_runs(self, session_id: str, run_ids: Sequence[str]) -> int:
+        """Delete runs, an old layout's copy included, and close the gaps in `run_index`; returns how many.
+
+        RunNotFoundError names one that is not there, and nothing is deleted.
+        """
+
+    def inspect(self) -> BackendReport:
+        """What is there: layout, counts, version stamps. BackendNotSetUpError when nothing is."""
+
+    def probe(self) -> None:
+        """Write and roll back. Raises what a write would."""
+
+    def close(self) -> None:
+        """Release connections; using it again opens them anew."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One request to a model: `messages` as Chat Completions takes them (role, content, …)."""
+
+    messages: Sequence[Mapping[str, object]]
+    stream: bool = True
+    options: Mapping[str, object] = {}
+    """Further fields of the request, as temperature or max_tokens."""
+
+
+class TextDelta(msgspec.Struct, frozen=True):
+    text: str
+
+
+class ReasoningDelta(msgspec.Struct, frozen=True):
+    text: str
+
+
+class ModelFinished(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer's end. `reason` is the provider's (`stop`, `length`, …), None when it just stopped talking."""
+
+    reason: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+    tool_calls: tuple[Mapping[str, object], ...] = ()
+    """Calls as Chat Completions gives them: id, type, function {name, arguments}."""
+
+
+ModelEvent = TextDelta | ReasoningDelta | ModelFinished
+
+
+class ChatModel(Protocol):
+    """A model that can be talked to. `name`, `id` and `provider` are what Agno stores of it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def provider(self) -> str: ...
+
+    def stream(self, request: ChatRequest) -> Iterator[ModelEvent]:
+        """Ask; yields what comes, `ModelFinished` last. ModelError for whatever goes wrong, also half-way.
+
+        Closing the iterator ends the request.
+        """

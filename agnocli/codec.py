@@ -1,0 +1,171 @@
+"""The only JSON in the package.
+
+Two doors lead in: msgspec, and for what it refuses (NaN, lone surrogates, 1e400, 5,000 digits) the standard
+library. One leads out: the text Agno itself writes (ASCII escapes, a blank after comma and colon).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+
+from agnocli.errors import CodecError
+from agnocli.records import Document
+
+_fast = msgspec.json.Decoder()
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def decode(document: bytes | str) -> Any:
+    """The value of a JSON text. Of a repeated key the last one counts. Raises CodecError."""
+    try:
+        return _fast.decode(document)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return _tolerant(document)
+
+
+def _tolerant(document: bytes | str) -> Any:
+    try:
+        text = document if isinstance(document, str) else document.decode("utf-8", "surrogatepass")
+        return json.loads(text, parse_int=_integer)
+    except RecursionError as error:
+        raise CodecError("JSON nested too deeply to be read") from error
+    except ValueError as error:
+        raise CodecError(f"not JSON: {error}") from error
+
+
+def _integer(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError:  # past sys.get_int_max_str_digits(), which guards against slow conversions
+        return _long_integer(digits)
+
+
+def _long_integer(digits: str) -> int:
+    sign, digits = (-1, digits[1:]) if digits.startswith("-") else (1, digits)
+    value = 0
+    for start in range(0, len(digits), 4000):
+        part = digits[start : start + 4000]
+        value = value * 10 ** len(part) + int(part)
+    return sign * value
+
+
+def encode(value: object) -> Document:
+    """`value` as Agno writes it. Raises CodecError, naming the path, for what JSON cannot hold."""
+    try:
+        return Document(json.dumps(value, default=_as_agno).encode("ascii"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CodecError(f"not storable as JSON: {_misfit(value) or error}") from error
+
+
+def _as_agno(value: object) -> str:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    raise TypeError(type(value).__name__)
+
+
+def _misfit(value: object, path: str = "$") -> str | None:
+    """Where and what the first value is that JSON has no form for."""
+    if value is None or isinstance(value, str | int | float | bool | datetime | date | uuid.UUID):
+        return None
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str | int | float | bool | None):
+                return f"{path} has a key of type {type(key).__name__}"
+            if found := _misfit(item, f"{path}.{key}"):
+                return found
+        return None
+    if isinstance(value, list | tuple):
+        misfits = (_misfit(item, f"{path}[{index}]") for index, item in enumerate(value))
+        return next(filter(None, misfits), None)
+    return f"{path} is of type {type(value).__name__}"
+
+
+def patch(document: Document | None, changes: Mapping[str, object]) -> Document:
+    """The object `document` with some top-level members set, or removed where None.
+
+    The other members keep their text to the byte. An absent or null document is an empty object.
+    """
+    members = _raw_members(document)
+    for key, value in changes.items():
+        if value is None:
+            members.pop(key, None)
+        else:
+            members[key] = encode(value)
+    inner = b", ".join(encode(key) + b": " + bytes(raw) for key, raw in members.items())
+    return Document(b"{" + inner + b"}")
+
+
+def _raw_members(document: Document | None) -> dict[str, Any]:
+    if is_null(document):
+        return {}
+    assert document is not None
+    try:
+        return _members.decode(document)
+    except (msgspec.MsgspecError, RecursionError):
+        value = decode(document)
+        if not isinstance(value, dict):
+            raise CodecError("a JSON object was expected") from None
+        return {key: encode(item) for key, item in value.items()}
+
+
+def is_null(document: Document | None) -> bool:
+    """Whether a column holds nothing: SQL NULL and JSON null mean the same to Agno."""
+    return document is None or document == b"null"
+
+
+def members(document: Document | None) -> dict[str, Any]:
+    """A column that should hold an object, as a dict; empty for NULL, and for what is not an object."""
+    if is_null(document):
+        return {}
+    assert document is not None
+    value = decode(document)
+    return value if isinstance(value, dict) else {}
+
+
+def digest(documents: Iterable[Document | None]) -> str:
+    """SHA-256 over values: key order and the spelling of numbers do not count, values and their order do."""
+    hasher = hashlib.sha256()
+    for document in documents:
+        canonical = b"" if document is None else _canonical(decode(document))
+        hasher.update(len(canonical).to_bytes(8, "big") + canonical)
+    return hasher.hexdigest()
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":")).encode("ascii")
+
+
+def _plain(value: Any) -> Any:
+    """Numbers in one spelling: 1, 1.0 and 1e0 are the same value."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and math.isfinite(value) and value.is_integer():
+        return int(value)
+    return value
+
+
+def pretty(value: object) -> str:
+    """For people and `-o json`: two blanks a level, characters as they are, lone surrogates escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=_as_agno)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=2, default=_as_agno)
+    return text
+
+
+def line(value: object) -> str:
+    """One value on one line, for `-o jsonl`; escaped to ASCII, so no reader splits it."""
+    return encode(value).decode("ascii")

@@ -1,0 +1,64 @@
+"""Agno 2: runs inside the session row, JSON encoded twice on SQLite. Read as Agno 3 would."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from agnocli import codec
+from agnocli.errors import CodecError
+from agnocli.layout.derive import run_row
+from agnocli.records import Document, Run, Session
+
+
+def unwrap(document: Document | None) -> Document | None:
+    """A document without the extra layer of a JSON string around JSON, which Agno 2 put there."""
+    if document is None or not document.startswith(b'"'):
+        return document
+    try:
+        inner = codec.decode(document)
+        codec.decode(inner)
+    except CodecError:
+        return document
+    return Document(inner.encode("utf-8", "surrogatepass"))
+
+
+def blob_runs(blob: Document | None, session: Session) -> Iterator[Run]:
+    """The runs of a session row's own `runs` column; entries without a run id are left out, as Agno does.
+
+    A column that cannot be read holds no runs for Agno; here it raises CodecError.
+    """
+    document = unwrap(blob)
+    if codec.is_null(document):
+        return
+    assert document is not None
+    entries = codec.decode(document)
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if isinstance(entry, dict) and entry.get("run_id"):
+            yield run_row(entry, session, index, _updated(session))
+
+
+def _updated(session: Session) -> int:
+    return session.updated_at or session.created_at
+
+
+def merge(blob: Iterable[Run], table: Iterable[Run]) -> Iterator[Run]:
+    """Half-migrated sessions: the old column's order, the table's copy of a run instead of the old one,
+    then what only the table has."""
+    rows = {run.run_id: run for run in table}
+    for run in blob:
+        yield rows.pop(run.run_id, run)
+    yield from rows.values()
+
+
+def without(blob: Document | None, run_ids: Iterable[str]) -> Document | None:
+    """The `runs` column less some runs."""
+    gone, document = set(run_ids), unwrap(blob)
+    if codec.is_null(document):
+        return blob
+    assert document is not None
+    entries: Any = codec.decode(document)
+    if not isinstance(entries, list):
+        return blob
+    kept = [one for one in entries if not (isinstance(one, dict) and one.get("run_id") in gone)]
+    return blob if len(kept) == len(entries) else codec.encode(kept)

@@ -1,0 +1,95 @@
+"""Agno's rows, whole: what every backend reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, NewType
+
+import msgspec
+
+Document = NewType("Document", bytes)
+"""A JSON column as it is stored: UTF-8 JSON text. SQL NULL is `None`, JSON null is `b"null"`."""
+
+NULL = Document(b"null")
+
+SESSION_DOCUMENTS = (
+    "session_data",
+    "agent_data",
+    "team_data",
+    "workflow_data",
+    "metadata",
+    "summary",
+)
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of `agno_sessions`: a conversation without its turns. Times are epoch seconds."""
+
+    session_id: str
+    session_type: str = "agent"
+    agent_id: str | None = None
+    team_id: str | None = None
+    workflow_id: str | None = None
+    user_id: str | None = None
+    session_data: Document | None = None
+    agent_data: Document | None = None
+    team_data: Document | None = None
+    workflow_data: Document | None = None
+    metadata: Document | None = None
+    summary: Document | None = None
+    created_at: int
+    updated_at: int | None = None
+    extra: Mapping[str, object] = {}
+    """Columns that are not Agno's, by name, as the driver gave them."""
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of `agno_runs`: a turn, or a team member's part of one. Times are epoch seconds.
+
+    `run_data` is the whole turn; the other columns repeat parts of it for filtering.
+    """
+
+    run_id: str
+    session_id: str
+    run_type: str = "agent"
+    agent_id: str | None = None
+    team_id: str | None = None
+    workflow_id: str | None = None
+    user_id: str | None = None
+    parent_run_id: str | None = None
+    status: str | None = None
+    run_index: int | None = None
+    run_data: Document
+    created_at: int
+    updated_at: int | None = None
+    extra: Mapping[str, object] = {}
+
+
+SESSION_COLUMNS = tuple(name for name in Session.__struct_fields__ if name != "extra")
+RUN_COLUMNS = tuple(name for name in Run.__struct_fields__ if name != "extra")
+
+
+class SessionBundle(NamedTuple):
+    """A session and its runs in order; the runs may be a one-shot iterator."""
+
+    session: Session
+    runs: Iterable[Run]
+
+
+class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a listing. `runs` counts stored runs; `status` is the last run's."""
+
+    session_id: str
+    name: str | None = None
+    title: str | None = None
+    type: str = "agent"
+    agent_id: str | None = None
+    team_id: str | None = None
+    workflow_id: str | None = None
+    user_id: str | None = None
+    runs: int = 0
+    created_at: int
+    updated_at: int | None = None
+    tags: tuple[str, ...] = ()
+    model: str | None = None
+    status: str | None = None
