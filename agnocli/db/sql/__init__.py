@@ -1,0 +1,1 @@
+"""One SQL store, composed with a dialect value: what differs between databases is data, not subclasses."""

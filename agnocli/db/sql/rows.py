@@ -1,0 +1,158 @@
+"""Rows to records, and the reads that a store is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from agnocli.abc import BackendReport
+from agnocli.db.sql.dialect import DBCursor
+from agnocli.db.sql.statements import Statements
+from agnocli.errors import CodecError, SessionNotFoundError
+from agnocli.layout import legacy
+from agnocli.records import (
+    RUN_COLUMNS,
+    SESSION_COLUMNS,
+    SESSION_DOCUMENTS,
+    Document,
+    Run,
+    Session,
+)
+
+
+def document(value: Any) -> Document | None:
+    """A JSON column as a driver gives it, which may be bytes or text."""
+    if value is None:
+        return None
+    if isinstance(value, bytes):
+        return Document(value)
+    return Document(str(value).encode("utf-8", "surrogateescape"))
+
+
+def to_session(row: Sequence[Any], found: Statements) -> Session:
+    values = dict(zip(found.session_fields, row, strict=False))
+    for name in SESSION_DOCUMENTS:
+        values[name] = legacy.unwrap(document(values[name]))
+    return Session(extra=_extra(values, SESSION_COLUMNS), **values)
+
+
+def to_run(row: Sequence[Any], found: Statements) -> Run:
+    values = dict(zip(found.run_fields, row, strict=True))
+    values["run_data"] = document(values["run_data"])
+    return Run(extra=_extra(values, RUN_COLUMNS), **values)
+
+
+def _extra(values: dict[str, Any], known: tuple[str, ...]) -> Mapping[str, object]:
+    if len(values) == len(known):
+        return {}
+    return {name: values.pop(name) for name in list(values) if name not in known}
+
+
+def read_session(
+    cursor: DBCursor, found: Statements, session_id: str, *, lock: bool = False
+) -> Session:
+    cursor.execute(found.session(lock=lock), [session_id])
+    if (row := cursor.fetchone()) is None:
+        raise SessionNotFoundError(session_id)
+    return to_session(row, found)
+
+
+def stored_session(cursor: DBCursor, found: Statements, session_id: str) -> Session | None:
+    try:
+        return read_session(cursor, found, session_id, lock=True)
+    except SessionNotFoundError:
+        return None
+
+
+def raw_blob(cursor: DBCursor, found: Statements, session_id: str) -> Document | None:
+    if not found.has_blob:
+        return None
+    cursor.execute(found.blob(), [session_id])
+    row = cursor.fetchone()
+    return document(row[0]) if row else None
+
+
+def read_blob(cursor: DBCursor, found: Statements, session: Session) -> list[Run]:
+    """The runs that Agno 2 left in the session row."""
+    return list(legacy.blob_runs(raw_blob(cursor, found, session.session_id), session))
+
+
+def stream_runs(
+    cursor: DBCursor, found: Statements, session_id: str, newest: int | None = None
+) -> Iterator[Run]:
+    """Rows of the runs table, oldest first, or the newest so many, newest first."""
+    if not found.has_runs:
+        return
+    bound = [session_id] if newest is None else [session_id, newest]
+    cursor.execute(found.session_runs(newest=newest is not None), bound)
+    for row in cursor:
+        yield to_run(row, found)
+
+
+def run_facts(
+    cursor: DBCursor, found: Statements, session_ids: Sequence[str]
+) -> dict[str, tuple[int, str | None]]:
+    """Number of runs and last run's status, by session id."""
+    if not session_ids:
+        return {}
+    facts: dict[str, tuple[int, str | None]] = {}
+    if found.has_runs:
+        cursor.execute(found.last_statuses(len(session_ids)), session_ids)
+        status = dict(cursor.fetchall())
+        cursor.execute(found.run_counts(len(session_ids)), session_ids)
+        facts = {one: (count, status.get(one)) for one, count in cursor.fetchall()}
+    if found.has_blob:
+        _add_blob_facts(cursor, found, session_ids, facts)
+    return facts
+
+
+def _add_blob_facts(
+    cursor: DBCursor,
+    found: Statements,
+    session_ids: Sequence[str],
+    facts: dict[str, tuple[int, str | None]],
+) -> None:
+    cursor.execute(found.blobs(len(session_ids)), session_ids)
+    for row in cursor.fetchall():
+        session = to_session(row[:-1], found)
+        try:
+            blob = list(legacy.blob_runs(document(row[-1]), session))
+        except CodecError:
+            continue
+        if blob:
+            merged = list(legacy.merge(blob, stream_runs(cursor, found, session.session_id)))
+            facts[session.session_id] = (len(merged), merged[-1].status)
+
+
+def report(cursor: DBCursor, found: Statements, address: str) -> BackendReport:
+    def count(table: str) -> int:
+        cursor.execute(found.count(table))
+        return int(cursor.fetchone()[0])
+
+    tables, names = found.tables, found.dialect.table_names(cursor)
+    stamped = tables.versions in names
+    if stamped:
+        cursor.execute(found.versions())
+    versions = dict(cursor.fetchall()) if stamped else {}
+    layout = "v3" if not found.has_blob else "mixed" if found.has_runs else "v2"
+    return BackendReport(
+        address=address,
+        layout=layout,
+        sessions=count(tables.sessions),
+        runs=count(tables.runs) if found.has_runs else 0,
+        versions=versions,
+        tables=names,
+        notes=_notes(found, versions),
+    )
+
+
+def _notes(found: Statements, versions: Mapping[str, str]) -> tuple[str, ...]:
+    notes = []
+    if found.has_blob:
+        notes.append("runs of Agno 2 are inside the session rows; they are read from there")
+    if not found.has_runs:
+        notes.append(f"no table {found.tables.runs!r} yet: the first write makes it")
+    for table in (found.tables.sessions, found.tables.runs):
+        if table not in versions:
+            notes.append(f"no version stamp for {table!r}; Agno takes that for 2.0.0")
+    return tuple(notes)

@@ -1,0 +1,183 @@
+"""The SQL that is read and written: plain text with bound parameters, built for one dialect and the columns found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from agnocli.abc import SessionQuery, Sort
+from agnocli.db.sql.dialect import Dialect
+from agnocli.layout.names import Tables
+from agnocli.records import RUN_COLUMNS, SESSION_COLUMNS, SESSION_DOCUMENTS
+
+BLOB = "runs"
+"""Agno 2's column of all runs in the session row."""
+
+_RUN_ORDER = ("run_index", "created_at", "run_id")
+_DOCUMENTS = frozenset({*SESSION_DOCUMENTS, "run_data", BLOB})
+
+
+class Statements(msgspec.Struct, frozen=True, dict=True):
+    """`session_columns` and `run_columns` are those the tables really have."""
+
+    dialect: Dialect
+    tables: Tables
+    session_columns: tuple[str, ...]
+    run_columns: tuple[str, ...]
+
+    @property
+    def has_blob(self) -> bool:
+        return BLOB in self.session_columns
+
+    @property
+    def has_runs(self) -> bool:
+        return bool(self.run_columns)
+
+    @property
+    def session_fields(self) -> tuple[str, ...]:
+        extra = (one for one in self.session_columns if one not in {*SESSION_COLUMNS, BLOB})
+        return (*SESSION_COLUMNS, *extra)
+
+    @property
+    def run_fields(self) -> tuple[str, ...]:
+        return (*RUN_COLUMNS, *(one for one in self.run_columns if one not in RUN_COLUMNS))
+
+    def _name(self, identifier: str) -> str:
+        mark = self.dialect.quote
+        return mark + identifier.replace(mark, mark * 2) + mark
+
+    @property
+    def sessions(self) -> str:
+        return self._name(self.tables.sessions)
+
+    @property
+    def runs(self) -> str:
+        return self._name(self.tables.runs)
+
+    def _read(self, column: str, table: str = "") -> str:
+        name = table + self._name(column)
+        return self.dialect.read_document.format(name) if column in _DOCUMENTS else name
+
+    def _bind(self, column: str) -> str:
+        mark = self.dialect.placeholder
+        return self.dialect.bind_document.format(mark) if column in _DOCUMENTS else mark
+
+    def _session_list(self, table: str = "") -> str:
+        return ", ".join(self._read(one, table) for one in self.session_fields)
+
+    def session(self, *, lock: bool = False) -> str:
+        tail = self.dialect.lock_row if lock else ""
+        return f"SELECT {self._session_list()} FROM {self.sessions} WHERE session_id = {self.dialect.placeholder}{tail}"
+
+    def blob(self) -> str:
+        return f"SELECT {self._read(BLOB)} FROM {self.sessions} WHERE session_id = {self.dialect.placeholder}"
+
+    def session_ids(self, first: bool) -> str:
+        where = "" if first else f" WHERE session_id > {self.dialect.placeholder}"
+        return f"SELECT session_id FROM {self.sessions}{where} ORDER BY session_id LIMIT {self.dialect.placeholder}"
+
+    def session_runs(self, *, newest: bool = False) -> str:
+        """Bound: session id, and the limit when `newest`, which turns the order round."""
+        mark, down = self.dialect.placeholder, " DESC" if newest else ""
+        order = ", ".join(one + down for one in _RUN_ORDER)
+        limit = f" LIMIT {mark}" if newest else ""
+        columns = ", ".join(self._read(one) for one in self.run_fields)
+        return (
+            f"SELECT {columns} FROM {self.runs} WHERE session_id = {mark} ORDER BY {order}{limit}"
+        )
+
+    def run_order(self) -> str:
+        return (
+            f"SELECT run_id, run_index FROM {self.runs} WHERE session_id = {self.dialect.placeholder}"
+            f" ORDER BY {', '.join(_RUN_ORDER)}"
+        )
+
+    def owner(self) -> str:
+        return f"SELECT session_id FROM {self.runs} WHERE run_id = {self.dialect.placeholder}"
+
+    def next_index(self) -> str:
+        return f"SELECT COALESCE(MAX(run_index) + 1, 0), COUNT(*) FROM {self.runs} WHERE session_id = {self.dialect.placeholder}"
+
+    def insert(self, table: str, columns: Sequence[str]) -> str:
+        names = ", ".join(self._name(one) for one in columns)
+        return f"INSERT INTO {self._name(table)} ({names}) VALUES ({', '.join(self._bind(one) for one in columns)})"
+
+    def update(self, table: str, columns: Sequence[str], keys: Sequence[str]) -> str:
+        changes = ", ".join(f"{self._name(one)} = {self._bind(one)}" for one in columns)
+        where = " AND ".join(f"{one} = {self.dialect.placeholder}" for one in keys)
+        return f"UPDATE {self._name(table)} SET {changes} WHERE {where}"
+
+    def delete(self, table: str, key: str) -> str:
+        return f"DELETE FROM {self._name(table)} WHERE {key} = {self.dialect.placeholder}"
+
+    def count(self, table: str) -> str:
+        return f"SELECT COUNT(*) FROM {self._name(table)}"
+
+    def run_counts(self, sessions: int) -> str:
+        return f"SELECT session_id, COUNT(*) FROM {self.runs} WHERE session_id IN ({self._marks(sessions)}) GROUP BY session_id"
+
+    def last_statuses(self, sessions: int) -> str:
+        """(session_id, status) of the runs at the highest index; the last row of a session is its last run."""
+        highest = f"(SELECT MAX(run_index) FROM {self.runs} m WHERE m.session_id = r.session_id)"
+        return (
+            f"SELECT session_id, status FROM {self.runs} r WHERE session_id IN ({self._marks(sessions)})"
+            f" AND (run_index = {highest} OR {highest} IS NULL) ORDER BY session_id, created_at, run_id"
+        )
+
+    def blobs(self, sessions: int) -> str:
+        return f"SELECT {self._session_list()}, {self._read(BLOB)} FROM {self.sessions} WHERE session_id IN ({self._marks(sessions)})"
+
+    def _marks(self, number: int) -> str:
+        return ", ".join([self.dialect.placeholder] * number)
+
+    def versions(self) -> str:
+        return f"SELECT table_name, version FROM {self._name(self.tables.versions)}"
+
+    def matching(self, query: SessionQuery) -> tuple[str, list[Any]]:
+        """A WHERE clause for the column predicates of a query."""
+        where, bound = ["1 = 1"], []
+        for column in ("user_id", "agent_id", "team_id", "session_type"):
+            if (value := getattr(query, column)) is not None:
+                where.append(f"{column} = {self.dialect.placeholder}")
+                bound.append(value)
+        for bound_value, sign in ((query.since, ">="), (query.until, "<")):
+            if bound_value is not None:
+                where.append(f"{_moment(query.sort)} {sign} {self.dialect.placeholder}")
+                bound.append(bound_value)
+        if query.id_prefix is not None:
+            mark = self.dialect.placeholder
+            where.append(f"SUBSTR(session_id, 1, {mark}) = {mark}")
+            bound += [len(query.id_prefix), query.id_prefix]
+        return " AND ".join(where), bound
+
+    def listing(
+        self, query: SessionQuery, after: tuple[int, str] | None, limit: int | None
+    ) -> tuple[str, list[Any]]:
+        """Session rows in listing order; ids are chosen first, so that documents are read only for those."""
+        where, bound = self.matching(query)
+        mark, moment = self.dialect.placeholder, _moment(query.sort)
+        time_down, id_down = ("", " DESC") if query.reverse else (" DESC", "")
+        if after is not None:
+            time_sign, id_sign = (">", "<") if query.reverse else ("<", ">")
+            where += f" AND ({moment} {time_sign} {mark} OR ({moment} = {mark} AND session_id {id_sign} {mark}))"
+            bound += [after[0], after[0], after[1]]
+        order = f"ORDER BY moment{time_down}, id{id_down}"
+        chosen = f"SELECT session_id AS id, {moment} AS moment FROM {self.sessions} WHERE {where}"
+        if limit is not None:
+            chosen += f" {order} LIMIT {mark}"
+            bound.append(limit)
+        return (
+            f"SELECT {self._session_list('s.')} FROM ({chosen}) AS page"
+            f" JOIN {self.sessions} AS s ON s.session_id = page.id {order}",
+            bound,
+        )
+
+    def total(self, query: SessionQuery) -> tuple[str, list[Any]]:
+        where, bound = self.matching(query)
+        return f"SELECT COUNT(*) FROM {self.sessions} WHERE {where}", bound
+
+
+def _moment(sort: Sort) -> str:
+    return "created_at" if sort is Sort.CREATED else "COALESCE(updated_at, created_at)"

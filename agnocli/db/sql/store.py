@@ -1,0 +1,310 @@
+"""Sessions in SQL tables. No database is named here: what differs is the dialect's."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from agnocli.abc import (
+    BackendReport,
+    Capabilities,
+    ConflictPolicy,
+    Cursor,
+    Page,
+    SessionQuery,
+    WriteResult,
+)
+from agnocli.db.sql import rows, writing
+from agnocli.db.sql.connections import Connections
+from agnocli.db.sql.dialect import Connection, DBCursor, Dialect
+from agnocli.db.sql.statements import Statements
+from agnocli.errors import (
+    BackendNotSetUpError,
+    BackendReadOnlyError,
+    LayoutError,
+    SessionNotFoundError,
+)
+from agnocli.layout import filter as listing
+from agnocli.layout import legacy
+from agnocli.layout.derive import session_info
+from agnocli.layout.names import Tables
+from agnocli.records import (
+    RUN_COLUMNS,
+    SESSION_COLUMNS,
+    Document,
+    Run,
+    Session,
+    SessionBundle,
+    SessionInfo,
+)
+
+
+class SQLStore:
+    """A `Backend` over Agno's tables. Connections open when first needed; only a write makes tables."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        tables: Tables,
+        *,
+        address: str,
+        open_reader: Callable[[], Connection],
+        open_writer: Callable[[bool], Connection],
+        read_only: bool = False,
+    ) -> None:
+        self._dialect, self._tables, self._address = dialect, tables, address
+        self._read_only = read_only
+        self._connections = Connections(dialect, address, open_reader, open_writer)
+        self._found: Statements | None = None
+
+    @property
+    def address(self) -> str:
+        return self._address
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._dialect.capabilities
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connections.close()
+
+    # what is there
+
+    def _statements(self, cursor: DBCursor) -> Statements:
+        """SQL for the tables as they are now; looked up again until both are there."""
+        if self._found is None or not self._found.has_runs:
+            self._found = self._look(cursor)
+        return self._found
+
+    def _look(self, cursor: DBCursor) -> Statements:
+        sessions = self._dialect.table_columns(cursor, self._tables.sessions)
+        runs = self._dialect.table_columns(cursor, self._tables.runs)
+        if not sessions:
+            self._explain_absence(cursor)
+        for table, found, wanted in (
+            (self._tables.sessions, sessions, SESSION_COLUMNS),
+            (self._tables.runs, runs or RUN_COLUMNS, RUN_COLUMNS),
+        ):
+            if missing := [one for one in wanted if one not in found]:
+                raise LayoutError(
+                    f"{self._address}: table {table!r} is not Agno 2's or 3's: it has no column {missing[0]!r}",
+                    hint="choose another table with session_table, or migrate it with Agno's own v1 to v2 migration",
+                )
+        return Statements(self._dialect, self._tables, sessions, runs)
+
+    def _explain_absence(self, cursor: DBCursor) -> None:
+        others = self._dialect.table_names(cursor)
+        if not others:
+            raise self._nothing_there()
+        raise LayoutError(
+            f"{self._address} has no table {self._tables.sessions!r}; it has {', '.join(others[:5])}",
+            hint="is it another program's? name the right table with session_table, or make Agno's tables there: agno backends init",
+        )
+
+    def _nothing_there(self) -> BackendNotSetUpError:
+        return BackendNotSetUpError(
+            f"nothing has been stored at {self._address} yet",
+            hint="the first `agno chat` makes it; `agno backends list` shows where else to look",
+        )
+
+    def setup(self) -> None:
+        with self._writing(create=True) as cursor:
+            self._create(cursor)
+
+    @contextmanager
+    def _writing(self, *, create: bool = False) -> Iterator[DBCursor]:
+        if self._read_only:
+            raise BackendReadOnlyError(
+                f"{self._address} is opened read-only",
+                hint="its configuration has read_only = true",
+            )
+        try:
+            with self._connections.writing(create=create) as cursor:
+                yield cursor
+        except BaseException:
+            self._found = None  # tables made in this transaction are gone again
+            raise
+
+    def _create(self, cursor: DBCursor) -> None:
+        columns = self._dialect.table_columns
+        names = (self._tables.sessions, self._tables.runs, self._tables.versions)
+        if missing := {name for name in names if not columns(cursor, name)}:
+            writing.create(cursor, self._dialect, self._tables, missing)
+        self._found = None
+
+    def _ready(self, cursor: DBCursor) -> Statements:
+        """Statements to write with; makes the tables in an empty database, never beside foreign ones."""
+        try:
+            found = self._statements(cursor)
+        except BackendNotSetUpError:
+            found = None
+        if found is None or not found.has_runs:
+            self._create(cursor)
+            found = self._statements(cursor)
+        return found
+
+    # reading
+
+    def get(self, session_id: str) -> Session:
+        with self._connections.reading() as cursor:
+            return rows.read_session(cursor, self._statements(cursor), session_id)
+
+    def runs(self, session_id: str, *, last: int | None = None) -> Iterator[Run]:
+        with self._connections.reading() as cursor:
+            found = self._statements(cursor)
+            session = rows.read_session(cursor, found, session_id)
+            blob = rows.read_blob(cursor, found, session)
+        return self._runs(found, session_id, blob, last)
+
+    def _runs(
+        self, found: Statements, session_id: str, blob: Sequence[Run], last: int | None
+    ) -> Iterator[Run]:
+        if last is not None and last <= 0:
+            return
+        with self._connections.reading() as cursor:
+            if last is None:
+                table = rows.stream_runs(cursor, found, session_id)
+                yield from legacy.merge(blob, table) if blob else table
+            elif blob:
+                table = rows.stream_runs(cursor, found, session_id)
+                yield from list(legacy.merge(blob, table))[-last:]
+            else:
+                yield from reversed(list(rows.stream_runs(cursor, found, session_id, last)))
+
+    def scan(self, *, after: Cursor | None = None) -> Iterator[tuple[Cursor, SessionBundle]]:
+        while ids := self._ids_after(after):
+            for session_id in ids:
+                after = Cursor(session_id)
+                try:
+                    session, runs = self.get(session_id), self.runs(session_id)
+                except SessionNotFoundError:  # deleted since its id was read
+                    continue
+                yield after, SessionBundle(session, runs)
+
+    def _ids_after(self, after: Cursor | None) -> list[str]:
+        with self._connections.reading() as cursor:
+            sql = self._statements(cursor).session_ids(first=after is None)
+            cursor.execute(sql, [256] if after is None else [after, 256])
+            return [one for (one,) in cursor.fetchall()]
+
+    def find(self, query: SessionQuery) -> Page:
+        after = listing.decode_cursor(query.after) if query.after else None
+        decoding = listing.needs_decoding(query) or query.status is not None
+        limit = None if decoding or query.limit is None else query.skip + query.limit + 1
+        with self._connections.reading() as cursor:
+            found = self._statements(cursor)
+            total = None if decoding else _single(cursor, *found.total(query))
+            cursor.execute(*found.listing(query, after, limit))
+            infos = self._infos(cursor, found, with_status=query.status is not None)
+            page = listing.page(infos, query, total=total)
+            return msgspec.structs.replace(page, items=tuple(self._counted(found, page.items)))
+
+    def _infos(
+        self, cursor: DBCursor, found: Statements, *, with_status: bool
+    ) -> Iterator[SessionInfo]:
+        sessions = (rows.to_session(row, found) for row in cursor)
+        infos = (session_info(one, runs=0, status=None) for one in sessions)
+        if not with_status:
+            yield from infos
+            return
+        while chunk := tuple(islice(infos, self._dialect.max_parameters)):
+            yield from self._counted(found, chunk)
+
+    def _counted(self, found: Statements, infos: Sequence[SessionInfo]) -> Iterator[SessionInfo]:
+        """Listing rows with their number of runs and last status; run bodies stay unread, but for Agno 2's."""
+        size = self._dialect.max_parameters
+        with self._connections.reading() as cursor:
+            for start in range(0, len(infos), size):
+                chunk = infos[start : start + size]
+                facts = rows.run_facts(cursor, found, [one.session_id for one in chunk])
+                for info in chunk:
+                    runs, status = facts.get(info.session_id, (0, None))
+                    yield msgspec.structs.replace(info, runs=runs, status=status)
+
+    def inspect(self) -> BackendReport:
+        with self._connections.reading() as cursor:
+            found = self._statements(cursor)
+            return rows.report(cursor, found, self._address)
+
+    # writing
+
+    def write(
+        self, bundles: Iterable[SessionBundle], policy: ConflictPolicy = ConflictPolicy.ERROR
+    ) -> WriteResult:
+        done: dict[str, list[str]] = {"written": [], "identical": [], "skipped": [], "replaced": []}
+        with self._writing(create=True) as cursor:
+            for bundle in bundles:
+                found = self._ready(cursor)
+                outcome = writing.write_bundle(cursor, found, bundle, policy)
+                done[outcome].append(bundle.session.session_id)
+        return WriteResult(**{outcome: tuple(ids) for outcome, ids in done.items()})
+
+    def append_run(self, run: Run) -> Run:
+        with self._writing() as cursor:
+            return writing.append_run(cursor, self._ready(cursor), run, now())
+
+    def put_run(self, run: Run) -> None:
+        with self._writing() as cursor:
+            writing.put_run(cursor, self._ready(cursor), run)
+
+    def update(
+        self,
+        session_id: str,
+        changes: Mapping[str, Document | str | int | None],
+        expected: Mapping[str, Document | str | int | None] | None = None,
+    ) -> Session:
+        changes = {"updated_at": now(), **changes}
+        with self._writing() as cursor:
+            found = self._statements(cursor)
+            return writing.update(cursor, found, session_id, changes, expected or {})
+
+    def delete(self, session_ids: Sequence[str]) -> int:
+        with self._writing() as cursor:
+            found = self._statements(cursor)
+            for session_id in (ids := dict.fromkeys(session_ids)):
+                writing.delete(cursor, found, session_id)
+        return len(ids)
+
+    def delete_runs(self, session_id: str, run_ids: Sequence[str]) -> int:
+        with self._writing() as cursor:
+            found = self._statements(cursor)
+            return writing.delete_runs(cursor, found, session_id, run_ids, now())
+
+    def probe(self) -> None:
+        with self._connections.reading() as cursor:
+            self._statements(cursor)
+        session = Session(session_id=f"agnocli-probe-{uuid.uuid4()}", created_at=now())
+        with suppress(_ProbeDone), self._writing() as cursor:
+            writing.insert_session(cursor, self._statements(cursor), session)
+            raise _ProbeDone  # roll back: nothing of it is ever visible
+
+
+class _ProbeDone(Exception):
+    """Ends a transaction that must not be kept."""
+
+
+def now() -> int:
+    return int(time.time())
+
+
+def _single(cursor: DBCursor, sql: str, bound: Sequence[Any]) -> Any:
+    cursor.execute(sql, bound)
+    return cursor.fetchone()[0]

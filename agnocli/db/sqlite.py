@@ -1,0 +1,215 @@
+"""Sessions in an SQLite file, laid out as Agno 3 does."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from agnocli.abc import Backend, Capabilities
+from agnocli.db.sql.dialect import DBCursor, Dialect
+from agnocli.db.sql.store import SQLStore
+from agnocli.errors import (
+    AgnoCLIError,
+    BackendError,
+    BackendReadOnlyError,
+    BackendUnavailableError,
+    ConfigError,
+    LayoutError,
+)
+from agnocli.layout import names
+
+LOCK_SECONDS = 10.0
+"""How long a write waits for another program's."""
+
+
+def _translate(error: Exception, address: str) -> AgnoCLIError:
+    if not isinstance(error, sqlite3.Error):
+        return BackendError(f"{address} cannot hold this value: {error}")
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return BackendUnavailableError(
+            f"{address} is locked by another program",
+            hint=f"it was still locked after {LOCK_SECONDS:.0f} s; close the other program, or try again",
+        )
+    if code == sqlite3.SQLITE_CANTOPEN:
+        return BackendUnavailableError(
+            f"{address} cannot be opened",
+            hint="check that the folder exists and that you may write there",
+        )
+    if code == sqlite3.SQLITE_READONLY:
+        return BackendReadOnlyError(
+            f"{address} cannot be written",
+            hint="check the permissions of the file and of its folder",
+        )
+    if code == sqlite3.SQLITE_FULL:
+        return BackendError(
+            f"the disk of {address} is full",
+            hint="free some space and try again; what was stored before is safe",
+        )
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return _damaged(error, address)
+    return BackendError(
+        f"{address}: {error}", hint="`agno backends check` looks at it more closely"
+    )
+
+
+def _damaged(error: sqlite3.Error, address: str) -> LayoutError:
+    if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+        return LayoutError(
+            f"{address} is not an SQLite database", hint="give another file with -b sqlite:///PATH"
+        )
+    return LayoutError(
+        f"{address} is damaged: {error}",
+        hint="restore a backup, or save what can be read with: sqlite3 FILE .recover",
+    )
+
+
+def _table_columns(cursor: DBCursor, table: str) -> tuple[str, ...]:
+    cursor.execute("SELECT name FROM pragma_table_info(?)", [table])
+    return tuple(name for (name,) in cursor.fetchall())
+
+
+def _table_names(cursor: DBCursor) -> tuple[str, ...]:
+    cursor.execute(
+        "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
+    )
+    return tuple(name for (name,) in cursor.fetchall())
+
+
+DIALECT = Dialect(
+    name="sqlite",
+    capabilities=Capabilities(),
+    errors=(sqlite3.Error, UnicodeEncodeError, OverflowError),
+    translate=_translate,
+    table_columns=_table_columns,
+    table_names=_table_names,
+    # bytes in and out: the text is never decoded, so nothing in it can fail or change
+    read_document="CAST({} AS BLOB)",
+    bind_document="CAST({} AS TEXT)",
+    begin_write="BEGIN IMMEDIATE",
+)
+
+
+class SqliteDb(SQLStore):
+    """Agno's SQLite storage. `db_url` wins over `db_file`; without either it is `./agno.db`.
+
+    Reading leaves the file as it is to the byte; the first write makes file, folders and tables.
+    """
+
+    def __init__(
+        self,
+        db_file: str | os.PathLike[str] | None = None,
+        *,
+        db_url: str | None = None,
+        session_table: str | None = None,
+        runs_table: str | None = None,
+        versions_table: str | None = None,
+        table_name: str | None = None,
+        read_only: bool = False,
+    ) -> None:
+        self.path = (
+            Path(_url_path(db_url) if db_url else db_file or "agno.db").expanduser().absolute()
+        )
+        super().__init__(
+            DIALECT,
+            names.tables(session_table or table_name, runs_table, versions_table),
+            address=str(self.path),
+            open_reader=self._open_reader,
+            open_writer=self._open_writer,
+            read_only=read_only,
+        )
+
+    def _open_reader(self) -> sqlite3.Connection:
+        if not self.path.exists():
+            raise self._nothing_there()
+        if self._leaves_files_behind():
+            connection = self._connect("rw")
+            connection.execute("PRAGMA query_only = ON")
+            return connection
+        return self._connect("ro")
+
+    def _leaves_files_behind(self) -> bool:
+        """A read-only connection makes -wal and -shm files and cannot remove them again.
+
+        With none there, a connection that may write but is told not to makes them and takes them away.
+        """
+        if Path(f"{self.path}-wal").exists() or Path(f"{self.path}-journal").exists():
+            return False
+        return os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
+
+    def _open_writer(self, create: bool) -> sqlite3.Connection:
+        if not self.path.exists() and not create:
+            raise self._nothing_there()
+        if not self.path.exists() or not self.path.stat().st_size:
+            self._create_file()
+        return self._connect("rw")
+
+    def _create_file(self) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
+        except OSError as error:
+            raise BackendUnavailableError(
+                f"{self.path} cannot be made: {error.strerror}",
+                hint="give another place with -b sqlite:///PATH",
+            ) from error
+        connection = self._connect("rw")
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            # another process is making this file at the same moment, and sets the mode itself
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+        finally:
+            connection.close()
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        if self.path.is_dir():
+            raise BackendUnavailableError(
+                f"{self.path} is a folder", hint="give a file with -b sqlite:///PATH"
+            )
+        connection = sqlite3.connect(
+            f"file:{quote(str(self.path))}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            timeout=LOCK_SECONDS,
+            check_same_thread=False,
+        )
+        connection.text_factory = _text
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _url_path(url: str) -> str:
+    scheme, separator, path = url.partition(":///")
+    if not separator or scheme.partition("+")[0] != "sqlite" or not path:
+        raise ConfigError(
+            f"not an SQLite URL: {url!r}", hint="sqlite:///relative.db or sqlite:////absolute.db"
+        )
+    return unquote(path)
+
+
+_OPTIONS = ("db_file", "db_url", "session_table", "runs_table", "versions_table")
+
+
+def open_backend(options: Mapping[str, object], *, name: str, read_only: bool = False) -> Backend:
+    """A backend from its configured options."""
+    known: dict[str, str] = {}
+    for option, value in options.items():
+        key = names.canonical(option, _OPTIONS, f"backend {name!r}")
+        if not isinstance(value, str):
+            raise ConfigError(f"backend {name!r}: {option} must be text")
+        known[key] = value
+    if "db_file" not in known and "db_url" not in known:
+        raise ConfigError(f"backend {name!r}: db_file is missing", hint='add: db_file = "agno.db"')
+    return SqliteDb(**known, read_only=read_only)
+
+
+__all__ = ["SqliteDb", "open_backend"]
