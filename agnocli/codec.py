@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -21,6 +22,12 @@ from agnocli.records import Document
 
 _fast = msgspec.json.Decoder()
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_tolerant_decoder = json.JSONDecoder(parse_int=lambda digits: _integer(digits))
+
+_PART = 4000
+"""Digits that are converted at once; the interpreter refuses more than 4,300 by default."""
+_LONG = 10**_PART
+_BLANKS = " \t\n\r"
 
 
 def decode(document: bytes | str) -> Any:
@@ -34,7 +41,7 @@ def decode(document: bytes | str) -> Any:
 def _tolerant(document: bytes | str) -> Any:
     try:
         text = document if isinstance(document, str) else document.decode("utf-8", "surrogatepass")
-        return json.loads(text, parse_int=_integer)
+        return _tolerant_decoder.decode(text)
     except RecursionError as error:
         raise CodecError("JSON nested too deeply to be read") from error
     except ValueError as error:
@@ -51,8 +58,8 @@ def _integer(digits: str) -> int:
 def _long_integer(digits: str) -> int:
     sign, digits = (-1, digits[1:]) if digits.startswith("-") else (1, digits)
     value = 0
-    for start in range(0, len(digits), 4000):
-        part = digits[start : start + 4000]
+    for start in range(0, len(digits), _PART):
+        part = digits[start : start + _PART]
         value = value * 10 ** len(part) + int(part)
     return sign * value
 
@@ -60,9 +67,47 @@ def _long_integer(digits: str) -> int:
 def encode(value: object) -> Document:
     """`value` as Agno writes it. Raises CodecError, naming the path, for what JSON cannot hold."""
     try:
-        return Document(json.dumps(value, default=_as_agno).encode("ascii"))
-    except (TypeError, ValueError, RecursionError) as error:
+        return Document(_dumps(value, default=_as_agno).encode("ascii"))
+    except RecursionError as error:
+        raise CodecError("not storable as JSON: nested too deeply") from error
+    except (TypeError, ValueError) as error:
         raise CodecError(f"not storable as JSON: {_misfit(value) or error}") from error
+
+
+def _dumps(value: object, **options: Any) -> str:
+    try:
+        return json.dumps(value, **options)
+    except (
+        ValueError
+    ):  # an integer past sys.get_int_max_str_digits(), or a circle, which recurses below
+        return _dumps_long_integers(value, **options)
+
+
+def _dumps_long_integers(value: object, **options: Any) -> str:
+    """`json.dumps` with a string in the place of every long integer, changed back in the text."""
+    digits: list[str] = []
+    mark = f"integer-{uuid.uuid4().hex}-"
+
+    def stand_in(item: Any) -> Any:
+        if isinstance(item, dict):
+            return {key: stand_in(one) for key, one in item.items()}
+        if isinstance(item, list | tuple):
+            return [stand_in(one) for one in item]
+        if isinstance(item, int) and abs(item) >= _LONG:
+            digits.append(_digits(item))
+            return f"{mark}{len(digits) - 1}"
+        return item
+
+    text = json.dumps(stand_in(value), **options)
+    return re.sub(f'"{mark}([0-9]+)"', lambda found: digits[int(found[1])], text)
+
+
+def _digits(value: int) -> str:
+    parts, rest = [], abs(value)
+    while rest >= _LONG:
+        rest, part = divmod(rest, _LONG)
+        parts.append(f"{part:0{_PART}}")
+    return ("-" if value < 0 else "") + str(rest) + "".join(reversed(parts))
 
 
 def _as_agno(value: object) -> str:
@@ -112,10 +157,26 @@ def _raw_members(document: Document | None) -> dict[str, Any]:
     try:
         return _members.decode(document)
     except (msgspec.MsgspecError, RecursionError):
-        value = decode(document)
-        if not isinstance(value, dict):
+        if not isinstance(decode(document), dict):
             raise CodecError("a JSON object was expected") from None
-        return {key: encode(item) for key, item in value.items()}
+        return dict(_split(document.decode("utf-8", "surrogatepass")))
+
+
+def _split(text: str) -> Iterator[tuple[str, bytes]]:
+    """Key and text of each member of a JSON object that is known to decode."""
+    place = _behind(_BLANKS, text, text.index("{") + 1)
+    while text[place] != "}":
+        key, end = _tolerant_decoder.raw_decode(text, place)
+        start = _behind(_BLANKS + ":", text, end)
+        _, end = _tolerant_decoder.raw_decode(text, start)
+        yield key, text[start:end].encode("utf-8", "surrogatepass")
+        place = _behind(_BLANKS + ",", text, end)
+
+
+def _behind(marks: str, text: str, place: int) -> int:
+    while text[place] in marks:
+        place += 1
+    return place
 
 
 def is_null(document: Document | None) -> bool:
@@ -133,16 +194,23 @@ def members(document: Document | None) -> dict[str, Any]:
 
 
 def digest(documents: Iterable[Document | None]) -> str:
-    """SHA-256 over values: key order and the spelling of numbers do not count, values and their order do."""
+    """SHA-256 over values: key order and the spelling of numbers do not count, values and their order do.
+
+    What is not JSON, or nested too deeply to be read, counts byte for byte.
+    """
     hasher = hashlib.sha256()
     for document in documents:
-        canonical = b"" if document is None else _canonical(decode(document))
+        canonical = b"" if document is None else _canonical(document)
         hasher.update(len(canonical).to_bytes(8, "big") + canonical)
     return hasher.hexdigest()
 
 
-def _canonical(value: object) -> bytes:
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":")).encode("ascii")
+def _canonical(document: Document) -> bytes:
+    try:
+        value = _plain(decode(document))
+        return _dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
+    except (CodecError, RecursionError):
+        return b"\0" + document
 
 
 def _plain(value: Any) -> Any:
@@ -158,11 +226,11 @@ def _plain(value: Any) -> Any:
 
 def pretty(value: object) -> str:
     """For people and `-o json`: two blanks a level, characters as they are, lone surrogates escaped."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=_as_agno)
+    text = _dumps(value, indent=2, ensure_ascii=False, default=_as_agno)
     try:
         text.encode()
     except UnicodeEncodeError:
-        return json.dumps(value, indent=2, default=_as_agno)
+        return _dumps(value, indent=2, default=_as_agno)
     return text
 
 

@@ -44,9 +44,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 def messages(run: Run) -> Iterator[Message]:
     """The messages of a turn in order; entries that are not objects are left out."""
-    for item in data(run).get("messages") or ():
+    for item in _items(data(run).get("messages")):
         if isinstance(item, dict):
             yield view(item)
+
+
+def _items(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def data(run: Run) -> dict[str, Any]:
@@ -60,7 +64,7 @@ def view(item: dict[str, Any]) -> Message:
         content=text(item.get("content")),
         reasoning=item.get("reasoning_content"),
         tool_calls=tuple(
-            _tool_call(one) for one in item.get("tool_calls") or () if isinstance(one, dict)
+            _tool_call(one) for one in _items(item.get("tool_calls")) if isinstance(one, dict)
         ),
         tool_call_id=item.get("tool_call_id"),
         tool_name=item.get("tool_name"),

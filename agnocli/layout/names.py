@@ -46,6 +46,7 @@ def canonical(option: str, known: Collection[str], where: str) -> str:
     name = option if option in known else OTHER_SPELLINGS.get(option, option)
     if name in known:
         return name
-    near = get_close_matches(option, [*known, *OTHER_SPELLINGS], n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+    accepted = [*known, *(old for old, new in OTHER_SPELLINGS.items() if new in known)]
+    near = get_close_matches(option, accepted, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known)) or 'none'}"
     raise ConfigError(f"{where}: unknown option {option!r}", hint=hint)

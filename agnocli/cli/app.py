@@ -1,0 +1,152 @@
+"""The program: finds the command, and is the one place that catches."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.main import get_command
+
+from agnocli.cli.exit_status import ExitStatus, exit_status
+from agnocli.cli.options import GlobalOptions, Group, environment_default
+from agnocli.errors import AgnoCLIError, ConfigError, UsageError
+
+COMMANDS = {
+    "chat": "Talk to a model; the conversation is kept.",
+    "sessions": "List, inspect, rename and delete conversations.",
+    "backends": "The places that hold sessions: list, check, make.",
+    "config": "Where the configuration is, what it says, whether it is right.",
+    "models": "Model providers, and what each needs.",
+    "completion": "Print a completion script for bash, zsh or fish.",
+}
+"""Name and one line of help of each module in `agnocli.cli.commands`, so that help imports none of them."""
+
+AGNOCTL = ("connect", "disconnect", "create", "status", "up", "down", "restart", "tokens")
+"""Commands of the `agno` script that Agno itself installs."""
+
+
+class _Root(Group):
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        command = get_command(import_module(f"agnocli.cli.commands.{cmd_name}").app)
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+root = typer.Typer(
+    cls=_Root,
+    name="agno",
+    help="Chat with LLM agents, and keep, find and manage the conversations, in Agno's own storage.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+)
+
+
+@root.callback()
+def _root(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True),
+) -> None:
+    if version:
+        from agnocli import __version__
+        from agnocli.cli.context import App
+
+        if not App(_options(context)).json({"name": "agnocli", "version": __version__}):
+            typer.echo(f"agnocli {__version__}")
+        raise typer.Exit
+
+
+def _options(context: typer.Context) -> GlobalOptions:
+    return context.find_root().ensure_object(GlobalOptions)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the program; returns its exit status."""
+    options = GlobalOptions()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        return _dispatch(list(arguments), options)
+    except AgnoCLIError as error:
+        return _report(error, options, arguments)
+    except typer.Exit as done:
+        return done.exit_code
+    except typer.TyperException as error:
+        return _report(_usage(error), options, arguments)
+    except (KeyboardInterrupt, typer.Abort):
+        return ExitStatus.INTERRUPTED
+    except BrokenPipeError:
+        # whoever read us has had enough; nor is there anybody to flush to at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitStatus.BROKEN_PIPE
+
+
+def _dispatch(arguments: list[str], options: GlobalOptions) -> int:
+    if "_AGNO_COMPLETE" in os.environ:
+        from agnocli.cli.completion import complete
+
+        return complete(get_command(root))
+    if (forwarded := _agnoctl(arguments)) is not None:
+        return forwarded
+    command = get_command(root)
+    with command.make_context("agno", arguments, obj=options) as context:
+        environment_default(options)
+        status = command.invoke(context)
+        sys.stdout.flush()
+    return status if isinstance(status, int) else ExitStatus.OK
+
+
+def _agnoctl(arguments: Sequence[str]) -> int | None:
+    """Run a command of Agno's own CLI, whose script has our name; None when it is none of its."""
+    if not arguments or arguments[0] not in AGNOCTL:
+        return None
+    try:
+        agnoctl = import_module("agnoctl.main")
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"`agno {arguments[0]}` is a command of Agno's own CLI, which is not installed here",
+            hint="pip install agnoctl; the commands of this program: agno --help",
+        ) from error
+    sys.argv = ["agno", *arguments]
+    agnoctl.app()
+    return ExitStatus.OK
+
+
+def _usage(error: typer.TyperException) -> UsageError:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "agno"
+    return UsageError(error.format_message(), hint=f"{path} --help")
+
+
+def _report(error: AgnoCLIError, options: GlobalOptions, arguments: Sequence[str]) -> int:
+    from agnocli.cli.render.notes import error as print_error
+
+    status = exit_status(error)
+    color = {"always": True, "never": False}.get(options.color or "auto")
+    print_error(error, name=_name(error), code=status, as_json=options.json, color=color)
+    if options.debug:
+        import traceback
+
+        traceback.print_exception(error)
+    return status
+
+
+def _name(error: AgnoCLIError) -> str:
+    """`SessionNotFoundError` as `session_not_found`."""
+    words = type(error).__name__.removesuffix("Error")
+    return "".join("_" + c.lower() if c.isupper() else c for c in words).strip("_")

@@ -1,0 +1,113 @@
+"""`agno backends …`: the places that hold sessions."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from agnocli.cli.context import App, run
+from agnocli.cli.options import Command, Group
+from agnocli.cli.render.table import Column
+
+app = typer.Typer(
+    cls=Group, help="The places that hold sessions: list, check, make.", no_args_is_help=True
+)
+
+COLUMNS = [
+    Column("name", "NAME"),
+    Column("type", "TYPE"),
+    Column("address", "ADDRESS"),
+    Column("default", "DEFAULT"),
+]
+Name = Annotated[str | None, typer.Argument(help="Name or URL; the default one if not given.")]
+
+
+@app.command("list", cls=Command)
+def list_(context: typer.Context) -> int:
+    """List the configured backends; connects to none."""
+    return run(context, _list)
+
+
+def _list(app: App) -> None:
+    from agnocli.config import masked
+
+    default = app.backend_name()
+    configured = app.config.backends
+    rows: list[dict[str, object]] = [
+        {
+            "name": name,
+            "type": one.type,
+            "address": _place(masked(one.options)),
+            "default": name == default,
+        }
+        for name, one in configured.items()
+    ]
+    if default not in configured:
+        from agnocli.config import backend_config
+
+        chosen = backend_config(app.config, app.options.backend, app.environ)
+        place = _place(masked(chosen.options))
+        rows.insert(
+            0, {"name": chosen.name, "type": chosen.type, "address": place, "default": True}
+        )
+    app.list(rows, COLUMNS)
+
+
+def _place(options: object) -> str:
+    if not isinstance(options, dict):
+        return ""
+    for key in ("db_file", "db_url"):
+        if key in options:
+            return str(options[key])
+    return ", ".join(f"{key}={value}" for key, value in options.items())
+
+
+@app.command(cls=Command)
+def check(context: typer.Context, name: Name = None) -> int:
+    """Connect, read, write and roll back; tell layout and counts."""
+    return run(context, lambda one: _check(one, name))
+
+
+def _check(app: App, name: str | None) -> None:
+    started = time.perf_counter()
+    backend = app.backend(name)
+    report = backend.inspect()
+    connected = time.perf_counter()
+    backend.probe()
+    written = time.perf_counter()
+    times = {"read_ms": (connected - started) * 1000, "write_ms": (written - connected) * 1000}
+    found = {
+        "address": report.address,
+        "layout": report.layout,
+        "sessions": report.sessions,
+        "runs": report.runs,
+        "versions": dict(report.versions),
+        "tables": list(report.tables),
+        "notes": list(report.notes),
+        **{key: round(value, 1) for key, value in times.items()},
+    }
+    if not app.json(found):
+        for key, value in found.items():
+            text = ", ".join(map(str, value)) if isinstance(value, list) else value
+            if isinstance(value, dict):
+                text = ", ".join(f"{table} {version}" for table, version in value.items())
+            typer.echo(f"{key:<10}{text}")
+
+
+@app.command(cls=Command)
+def init(context: typer.Context, name: Name = None) -> int:
+    """Make Agno's tables where there are none yet; what is there stays as it is."""
+    return run(context, lambda one: _init(one, name))
+
+
+def _init(app: App, name: str | None) -> None:
+    backend = app.backend(name)
+    if app.options.dry_run:
+        app.note(f"would make Agno's tables at {backend.address}")
+        return
+    backend.setup()
+    report = backend.inspect()
+    if not app.json({"address": report.address, "layout": report.layout}):
+        app.note(f"{report.address} is ready: layout {report.layout}, {report.sessions} sessions")

@@ -1,0 +1,250 @@
+"""`agno chat`: one answer, or a conversation at the prompt."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from agnocli import codec
+from agnocli.abc import ReasoningDelta, TextDelta
+from agnocli.agent.runner import Conversation, RunEnded, RunStarted
+from agnocli.cli import chatting
+from agnocli.cli.chatting import ChatOptions
+from agnocli.cli.context import App, not_empty, run
+from agnocli.cli.exit_status import ExitStatus
+from agnocli.cli.options import Command, Output
+from agnocli.errors import CodecError, ModelError, UsageError
+from agnocli.run import RunOutput
+
+app = typer.Typer()
+
+
+@app.command(cls=Command)
+def chat(
+    context: typer.Context,
+    prompt: Annotated[
+        str | None, typer.Argument(help="What to say; text on stdin is added.")
+    ] = None,
+    session: Annotated[
+        str | None,
+        typer.Option("--session", "-s", help="Go on with this session, or start one of that id."),
+    ] = None,
+    continue_: Annotated[
+        bool, typer.Option("--continue", "-c", help="Go on with the latest session.")
+    ] = False,
+    agent: Annotated[str | None, typer.Option("--agent", "-a", help="A configured agent.")] = None,
+    team: Annotated[str | None, typer.Option("--team", help="A configured team.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", "-m", help="PROVIDER:ID, PROVIDER:ID@BASE_URL or echo.  [env: AGNO_MODEL]"
+        ),
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", help="An OpenAI-compatible server.")
+    ] = None,
+    user: Annotated[str | None, typer.Option("--user", "-u", help="Who is talking.")] = None,
+    system: Annotated[
+        str | None, typer.Option("--system", help="System prompt, instead of the agent's.")
+    ] = None,
+    history: Annotated[
+        int | None, typer.Option("--history", min=0, help="Past turns that go along.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of a new session.")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option("--state", metavar="KEY=JSON", help="Session state.")
+    ] = None,
+    files: Annotated[
+        list[Path] | None, typer.Option("--file", "-f", help="A text file to add.")
+    ] = None,
+    no_save: Annotated[bool, typer.Option("--no-save", help="Store nothing.")] = False,
+    no_stream: Annotated[
+        bool, typer.Option("--no-stream", help="Ask for the answer in one piece.")
+    ] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="The answer's characters exactly, no rendering.")
+    ] = False,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", "-i", help="Stay at the prompt.")
+    ] = False,
+    usage: Annotated[bool, typer.Option("--usage", help="Tell tokens and time on stderr.")] = False,
+    max_tool_calls: Annotated[
+        int | None, typer.Option("--max-tool-calls", min=0, help="Tool calls a turn may make.")
+    ] = None,
+) -> int:
+    """Talk to a model. With PROMPT or text on stdin: one answer. With neither: the prompt."""
+    if team is not None:
+        raise UsageError(
+            "teams cannot be run by this version", hint="--agent runs one of its members"
+        )
+    for flag, value in {"--session": session, "--user": user, "--model": model}.items():
+        if value is not None:
+            not_empty(value, flag)
+    if session is not None and continue_:
+        raise UsageError("--session and --continue exclude each other")
+    options = ChatOptions(
+        session=session,
+        continue_=continue_,
+        agent=agent,
+        model=model,
+        base_url=base_url,
+        user=user,
+        system=system,
+        history=history,
+        name=name,
+        state=dict(map(_state, state or [])),
+        save=not no_save,
+        stream=not no_stream,
+        raw=raw,
+        usage=usage,
+    )
+    return run(context, lambda one: _chat(one, options, prompt, files or [], interactive))
+
+
+def _state(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UsageError(
+            f"--state {text}: expected KEY=JSON", hint="""as --state 'items=["milk"]'"""
+        )
+    try:
+        return key, codec.decode(value)
+    except CodecError as error:
+        raise UsageError(
+            f"--state {key}: {error.message}", hint=f"""text is quoted: --state '{key}="{value}"'"""
+        ) from error
+
+
+def _chat(
+    app: App, options: ChatOptions, prompt: str | None, files: list[Path], interactive: bool
+) -> int:
+    words = _words(app, prompt, files)
+    if words is None or interactive:
+        if words is None and not app.terminal.can_ask:
+            raise UsageError(
+                "nothing to ask", hint='give a PROMPT, as agno chat "…", or text on stdin'
+            )
+        from agnocli.cli.repl import start
+
+        return start(app, options, words)
+    return _answer(app, options, words)
+
+
+def _words(app: App, prompt: str | None, files: list[Path]) -> str | None:
+    """Prompt, stdin and files as one message; None when there is nothing of them."""
+    piped = "" if app.terminal.stdin_tty or sys.stdin is None else _read_stdin()
+    parts = [prompt, piped.strip("\n"), *map(_file, files)]
+    words = "\n\n".join(part for part in parts if part)
+    if "\udc80" <= max(words, default="") <= "\udfff" and any(
+        "\ud800" <= c <= "\udfff" for c in words
+    ):
+        raise UsageError("the prompt is not valid UTF-8", hint="convert it, as with iconv -t utf-8")
+    if not words.strip():
+        if prompt is not None:
+            not_empty(prompt, "the prompt")
+        return None
+    return words
+
+
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            "stdin is not UTF-8 text", hint="convert it, as with iconv -t utf-8"
+        ) from error
+
+
+def _file(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--file {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"--file {path}: not a text file", hint="only UTF-8 text can be added"
+        ) from error
+    return f'<file name="{path.name}">\n{text}\n</file>'
+
+
+def _answer(app: App, options: ChatOptions, words: str) -> int:
+    settings = chatting.settings(app, options)
+    backend = app.backend() if options.save else app.backend("memory")
+    session_id, stored = chatting.choose_session(app, backend, options)
+    conversation = Conversation(
+        backend, session_id, settings, name=options.name, state=chatting.first_state(app, options)
+    )
+    chatting.prepare(app, conversation, options)
+    ended, signals = _run(app, conversation, options, words)
+    if options.session is None and not stored and options.save:
+        app.note(f"session {session_id}")
+    return _end(app, ended, options, signals)
+
+
+def _run(
+    app: App, conversation: Conversation, options: ChatOptions, words: str
+) -> tuple[RunEnded, list[int]]:
+    with chatting.stopping(conversation) as signals:
+        events = conversation.ask(words)
+        if app.options.output is Output.JSONL:
+            return _print_events(events), signals
+        if app.options.output is Output.JSON:
+            ended = next(event for event in events if isinstance(event, RunEnded))
+            app.json(summary(ended.output))
+            return ended, signals
+        return chatting.show(
+            events, chatting.answer_view(app, raw=options.raw), sys.stderr
+        ), signals
+
+
+def _print_events(events: Any) -> RunEnded:
+    for event in events:
+        if isinstance(event, RunStarted):
+            line: dict[str, Any] = {
+                "event": "RunStarted",
+                "session_id": event.session_id,
+                "run_id": event.run_id,
+            }
+        elif isinstance(event, TextDelta):
+            line = {"event": "RunContent", "content": event.text}
+        elif isinstance(event, ReasoningDelta):
+            line = {"event": "ReasoningContentDelta", "content": event.text}
+        else:
+            ended, line = event, summary(event.output)
+        sys.stdout.write(codec.line(line) + "\n")
+        sys.stdout.flush()
+    return ended
+
+
+def summary(output: RunOutput) -> dict[str, Any]:
+    """The promised object."""
+    return {
+        "session_id": output.session_id,
+        "run_id": output.run_id,
+        "content": output.content,
+        "status": output.status.value,
+        "model": output.model,
+        "metrics": dict(output.metrics),
+        "tools": list(output.tools),
+    }
+
+
+def _end(app: App, ended: RunEnded, options: ChatOptions, signals: list[int]) -> int:
+    chatting.remarks(app, ended)
+    if options.usage:
+        app.note(chatting.usage(ended.output))
+    if ended.error is not None:
+        raise ModelError(
+            ended.error.message,
+            hint=f"{ended.error.hint or 'try again'}; the question is kept in session {ended.output.session_id}",
+            transient=ended.error.transient,
+        ) from ended.error
+    if signals:
+        return ExitStatus.INTERRUPTED if signals[0] == signal.SIGINT else 128 + signals[0]
+    if ended.output.model == "echo" and not app.options.json:
+        app.note(f"that was the offline test model. For a real one: {chatting.WAYS_TO_A_MODEL}")
+    return ExitStatus.OK

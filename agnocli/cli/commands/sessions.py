@@ -1,0 +1,268 @@
+"""`agno sessions …`: conversations that are stored."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import Annotated
+
+import msgspec
+import typer
+
+from agnocli.abc import Backend, Cursor, Page, SessionQuery, Sort
+from agnocli.cli.context import App, not_empty, run
+from agnocli.cli.options import Command, Group, Output
+from agnocli.cli.render.table import Column
+from agnocli.cli.times import moment
+from agnocli.errors import SessionNotFoundError, UsageError
+from agnocli.records import SessionInfo
+
+app = typer.Typer(
+    cls=Group, help="List, inspect, rename and delete conversations.", no_args_is_help=True
+)
+
+COLUMNS = [
+    Column("session_id", "ID", "id"),
+    Column("title", "TITLE"),
+    Column("name", "NAME", table=False),
+    Column("type", "TYPE", rank=3),
+    Column("agent_id", "AGENT", rank=2),
+    Column("team_id", "TEAM", rank=4),
+    Column("workflow_id", "WORKFLOW", rank=5),
+    Column("user_id", "USER", rank=3),
+    Column("runs", "RUNS", "number", rank=1),
+    Column("created_at", "CREATED", "time", table=False),
+    Column("updated_at", "UPDATED", "time", rank=1),
+    Column("model", "MODEL", rank=6),
+    Column("status", "STATUS", "status", rank=4),
+    Column("tags", "TAGS", rank=5),
+    Column("backend", "BACKEND", table=False),
+]
+PROMISED = ["session_id", "name", "title", "type", "agent_id", "team_id", "workflow_id", "user_id", "runs", "created_at", "updated_at", "backend"]
+
+
+@app.command("list", cls=Command)
+def list_(
+    context: typer.Context,
+    query: Annotated[str | None, typer.Argument(help="In id, name or title.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-L", min=1, help="Rows of a page.")] = 20,
+    all_: Annotated[bool, typer.Option("--all", help="All rows.")] = False,
+    page: Annotated[int, typer.Option("--page", min=1, help="Which page, from 1.")] = 1,
+    cursor: Annotated[str | None, typer.Option("--cursor", help="Go on behind a page.")] = None,
+    sort: Annotated[Sort, typer.Option("--sort", help="By which time.")] = Sort.UPDATED,
+    reverse: Annotated[bool, typer.Option("--reverse", help="Oldest first.")] = False,
+    user: Annotated[str | None, typer.Option("--user", "-u", help="Of this user.")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", help="Of this agent.")] = None,
+    team: Annotated[str | None, typer.Option("--team", help="Of this team.")] = None,
+    type_: Annotated[str | None, typer.Option("--type", help="agent, team or workflow.")] = None,
+    since: Annotated[str | None, typer.Option("--since", help="36h, 7d, 2026-01-31.")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Before that time.")] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="GLOB", help="Named so.")] = None,
+    tag: Annotated[str | None, typer.Option("--tag", help="With this tag.")] = None,
+    status: Annotated[str | None, typer.Option("--status", help="Of the last run.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Model id.")] = None,
+) -> int:
+    """List conversations, the latest first. Run bodies are not read."""
+    filters = {
+        "QUERY": query,
+        "--user": user,
+        "--agent": agent,
+        "--team": team,
+        "--name": name,
+        "--tag": tag,
+    }
+    for flag, value in filters.items():
+        if value is not None:
+            not_empty(value, flag)
+    if type_ not in (None, "agent", "team", "workflow"):
+        raise UsageError(f"--type {type_}: no such type", hint="agent, team or workflow")
+    now = time.time()
+    chosen = SessionQuery(
+        text=query,
+        user_id=user,
+        agent_id=agent,
+        team_id=team,
+        session_type=type_,
+        since=moment(since, now),
+        until=moment(until, now),
+        name=name,
+        tag=tag,
+        status=status.upper() if status else None,
+        model=model,
+        sort=sort,
+        reverse=reverse,
+        limit=limit,
+        skip=(page - 1) * limit,
+        after=Cursor(cursor) if cursor else None,
+    )
+    return run(context, lambda one: _list(one, chosen, everything=all_))
+
+
+def _list(app: App, query: SessionQuery, *, everything: bool) -> None:
+    backend, name = app.backend(read_only=True), app.backend_name()
+    pages = _Pages(backend, query, everything)
+    shown = app.list((_row(info, name) for info in pages), COLUMNS)
+    if pages.last.next and app.output in (Output.TABLE, Output.TSV, Output.IDS, Output.CSV):
+        of = f" of {pages.last.total:,}" if pages.last.total is not None else ""
+        app.note(f"{shown}{of} shown; more with --all or --cursor {pages.last.next}")
+    elif not shown and app.terminal.stdout_tty:
+        app.note(
+            "no session matches" if pages.filtered else "no sessions yet; start with: agno chat"
+        )
+
+
+class _Pages:
+    """The rows of one page, or of all in turn; `last` is the page drawn last."""
+
+    def __init__(self, backend: Backend, query: SessionQuery, everything: bool) -> None:
+        self._backend, self._everything = backend, everything
+        self._query = msgspec.structs.replace(query, limit=500, skip=0) if everything else query
+        self.last = backend.find(self._query)
+        defaults = SessionQuery()
+        ignored = ("limit", "skip", "after", "sort", "reverse")
+        self.filtered = any(
+            getattr(query, field) != getattr(defaults, field)
+            for field in SessionQuery.__struct_fields__
+            if field not in ignored
+        )
+
+    def __iter__(self) -> Iterator[SessionInfo]:
+        yield from self.last.items
+        while self._everything and self.last.next:
+            self.last = self._next()
+            yield from self.last.items
+
+    def _next(self) -> Page:
+        return self._backend.find(msgspec.structs.replace(self._query, after=self.last.next))
+
+
+def _row(info: SessionInfo, backend: str) -> dict[str, object]:
+    row: dict[str, object] = {name: getattr(info, name, None) for name in PROMISED}
+    return row | {"backend": backend, "status": info.status, "model": info.model, "tags": info.tags}
+
+
+@app.command(cls=Command)
+def inspect(
+    context: typer.Context,
+    session: Annotated[str, typer.Argument(help="Id, name, beginning of an id, or @last.")],
+    last: Annotated[
+        int | None, typer.Option("--last", min=1, help="Only the last so many runs.")
+    ] = None,
+    role: Annotated[list[str] | None, typer.Option("--role", help="Only these roles.")] = None,
+    tools: Annotated[bool, typer.Option("--tools", help="Tool arguments and results.")] = False,
+    state: Annotated[bool, typer.Option("--state", help="The session state.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="The stored JSON, exactly.")] = False,
+) -> int:
+    """Show a conversation: header, transcript, state, summary, metrics."""
+    return run(context, lambda one: _inspect(one, session, last, role or [], tools, state, raw))
+
+
+app.command("show", cls=Command, hidden=True, help="The same as inspect.")(inspect)
+
+
+def _inspect(
+    app: App,
+    reference: str,
+    last: int | None,
+    roles: list[str],
+    tools: bool,
+    state: bool,
+    raw: bool,
+) -> None:
+    from agnocli.layout.form import session_json
+    from agnocli.sessions.resolve import resolve
+
+    backend = app.backend(read_only=True)
+    session = backend.get(resolve(backend, reference))
+    runs = backend.runs(session.session_id, last=last)
+    if raw or app.options.json:
+        _write_json(session_json(session, runs))
+        return
+    from agnocli.cli.render.transcript import Shown, write_transcript
+
+    write_transcript(
+        session,
+        runs,
+        stream=sys.stdout,
+        color=app.terminal.color,
+        width=app.terminal.width,
+        tty=app.terminal.stdout_tty,
+        shown=Shown(roles=tuple(roles), tools=tools, state=state, backend=backend.address),
+    )
+
+
+def _write_json(pieces: Iterable[str]) -> None:
+    """Pieces go out as they come; what a terminal would act on is escaped, which JSON readers undo."""
+    from agnocli.cli.render.text import neutral_json
+
+    for piece in pieces:
+        sys.stdout.write(neutral_json(piece))
+    sys.stdout.write("\n")
+
+
+@app.command(cls=Command)
+def rename(
+    context: typer.Context,
+    session: Annotated[str, typer.Argument(help="Id, name, beginning of an id, or @last.")],
+    name: Annotated[str, typer.Argument(help="The new name.")],
+) -> int:
+    """Name a conversation. Nothing else of it changes."""
+    return run(context, lambda one: _rename(one, session, not_empty(name, "the name")))
+
+
+def _rename(app: App, reference: str, name: str) -> None:
+    from agnocli.sessions.naming import rename as rename_session
+    from agnocli.sessions.resolve import resolve
+
+    backend = app.backend()
+    session_id = resolve(backend, reference)
+    if not app.options.dry_run:
+        rename_session(backend, session_id, name)
+    done = "would be named" if app.options.dry_run else "is now named"
+    if not app.json({"session_id": session_id, "name": name, "dry_run": app.options.dry_run}):
+        app.note(f"{session_id} {done} {name!r}")
+
+
+@app.command(cls=Command)
+def delete(
+    context: typer.Context,
+    sessions: Annotated[list[str], typer.Argument(help="Ids, names, beginnings of ids, or @last.")],
+) -> int:
+    """Delete conversations with all of their runs."""
+    return run(context, lambda one: _delete(one, sessions))
+
+
+def _delete(app: App, references: list[str]) -> int:
+    from agnocli.sessions.resolve import resolve
+
+    backend = app.backend()
+    ids = list(dict.fromkeys(resolve(backend, one) for one in references))
+    if app.options.dry_run:
+        app.note(f"would delete {', '.join(ids)}")
+    elif app.confirm(f"Delete {_what(backend, ids)}?"):
+        backend.delete(ids)
+        _prove_absence(backend, ids)
+        app.note(f"deleted {', '.join(ids)}")
+    else:
+        app.note("nothing was deleted")
+        return 1
+    app.json({"deleted": [] if app.options.dry_run else ids, "dry_run": app.options.dry_run})
+    return 0
+
+
+def _what(backend: Backend, ids: list[str]) -> str:
+    if len(ids) > 1:
+        return f"{len(ids)} sessions at {backend.address}"
+    return f"session {ids[0]} at {backend.address}"
+
+
+def _prove_absence(backend: Backend, ids: list[str]) -> None:
+    for session_id in ids:
+        try:
+            backend.get(session_id)
+        except SessionNotFoundError:
+            continue
+        raise UsageError(
+            f"session {session_id!r} is still there", hint="another program wrote it again"
+        )

@@ -1,0 +1,158 @@
+"""What commands share: options, configuration, the backend, and what is known of the terminal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from agnocli.cli.options import GlobalOptions, Output
+from agnocli.errors import ConfirmationRequiredError, UsageError
+
+if TYPE_CHECKING:
+    from agnocli.abc import Backend
+    from agnocli.cli.render.listing import Column
+    from agnocli.config import Config
+
+
+class Terminal:
+    """Facts about the streams. Width is in cells; a pipe has no width."""
+
+    def __init__(self, options: GlobalOptions) -> None:
+        self._options = options
+        self.stdin_tty = sys.stdin is not None and sys.stdin.isatty()
+        self.stdout_tty = sys.stdout.isatty()
+        self.stderr_tty = sys.stderr.isatty()
+
+    @property
+    def width(self) -> int:
+        return shutil.get_terminal_size((80, 24)).columns
+
+    @property
+    def color(self) -> bool:
+        if self._options.color in ("always", "never"):
+            return self._options.color == "always"
+        dumb = os.environ.get("TERM") == "dumb" or bool(os.environ.get("NO_COLOR"))
+        return self.stdout_tty and not dumb
+
+    @property
+    def can_ask(self) -> bool:
+        return self.stdin_tty and self.stderr_tty and not self._options.no_input
+
+
+class App:
+    """One invocation."""
+
+    def __init__(self, options: GlobalOptions) -> None:
+        self.options = options
+        self.environ: Mapping[str, str] = os.environ
+        self.terminal = Terminal(options)
+        self._config: Config | None = None
+        self._opened: list[Backend] = []
+
+    @property
+    def config(self) -> Config:
+        if self._config is None:
+            from agnocli.config import load_config
+
+            self._config = load_config(self.options.config, self.environ)
+        return self._config
+
+    def backend(self, reference: str | None = None, *, read_only: bool = False) -> Backend:
+        """The chosen backend; closed when the command ends."""
+        from agnocli.config import backend_config
+        from agnocli.db.registry import open_backend
+
+        chosen = backend_config(self.config, reference or self.options.backend, self.environ)
+        backend = open_backend(chosen, read_only=read_only)
+        self._opened.append(backend)
+        return backend
+
+    def backend_name(self) -> str:
+        from agnocli.config import backend_config
+
+        return backend_config(self.config, self.options.backend, self.environ).name
+
+    def close(self) -> None:
+        for backend in self._opened:
+            backend.close()
+
+    @property
+    def output(self) -> Output:
+        """The chosen format; on its own a table for a person and tabs for a program."""
+        chosen = self.options.output or Output.AUTO
+        if chosen is not Output.AUTO:
+            return chosen
+        return Output.TABLE if self.terminal.stdout_tty else Output.TSV
+
+    def list(self, rows: Iterable[Mapping[str, object]], columns: Sequence[Column]) -> int:
+        """Print rows in the chosen format; returns how many."""
+        from agnocli.cli.render.listing import write_listing
+
+        fields = [one.strip() for one in (self.options.fields or "").split(",") if one.strip()]
+        return write_listing(
+            rows,
+            columns,
+            output=self.output.value,  # type: ignore[arg-type]
+            stream=sys.stdout,
+            color=self.terminal.color,
+            width=self.terminal.width,
+            now=time.time(),
+            fields=fields or None,
+            tty=self.terminal.stdout_tty,
+        )
+
+    def json(self, value: object) -> bool:
+        """Print one value if JSON is wanted; says whether it was."""
+        from agnocli import codec
+
+        if self.options.json:
+            pretty = self.options.output is Output.JSON
+            sys.stdout.write((codec.pretty(value) if pretty else codec.line(value)) + "\n")
+        return self.options.json
+
+    def note(self, text: str) -> None:
+        """Tell the person, on stderr."""
+        if not self.options.quiet:
+            from agnocli.cli.render.notes import note
+
+            note(text, color=self._stderr_color())
+
+    def warn(self, text: str) -> None:
+        from agnocli.cli.render.notes import warn
+
+        warn(text, color=self._stderr_color())
+
+    def _stderr_color(self) -> bool | None:
+        return {"always": True, "never": False}.get(self.options.color or "auto")
+
+    def confirm(self, question: str) -> bool:
+        """Ask on stderr. ConfirmationRequiredError when nobody is there to be asked."""
+        if self.options.yes:
+            return True
+        if not self.terminal.can_ask:
+            raise ConfirmationRequiredError(f"{question} Nobody is there to be asked.")
+        sys.stderr.write(f"{question} [y/N] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def run(context: typer.Context, body: Callable[[App], int | None]) -> int:
+    """Run a command's body with its App; the exit status it gives, or 0."""
+    app = App(context.find_root().ensure_object(GlobalOptions))
+    try:
+        return body(app) or 0
+    finally:
+        app.close()
+
+
+def not_empty(value: str, what: str) -> str:
+    """An empty argument is an error, never "all"."""
+    if not value.strip():
+        raise UsageError(f"{what} is empty", hint="an unset variable in a script?")
+    return value

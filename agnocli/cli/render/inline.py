@@ -1,0 +1,241 @@
+"""Markdown within a line: cut into parts that nothing coming later can change, and read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_inline import StateInline
+
+from agnocli.cli.render.wrap import may_break
+
+LONGEST = 800
+"""A marker left open for so many characters is text."""
+
+LONGEST_RUN = 64
+
+Span = tuple[str, str]
+"""Text and its SGR codes."""
+
+_SPECIAL = re.compile(r"[\\`*_~\[\]()&<!]")
+_STOPS = re.compile(r"[\\`*_~\[\]() \t\n\u2e80-\uffff\U00020000-\U0003ffff]")
+_STYLES = {"strong": "1", "em": "3", "s": "9", "link": "34"}
+CODE, ADDRESS = "36", "2"
+
+
+class Atoms:
+    """Cuts text at the earliest places where no marker is open; how it was fed makes no difference."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._at = 0
+        self._start = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self._markers: list[str] = []
+        self._ticks = 0
+
+    def feed(self, text: str) -> Iterator[str]:
+        self._text += text
+        yield from self._cut(final=False)
+        self._text = self._text[self._start :]
+        self._at -= self._start
+        self._start = 0
+
+    def end(self) -> Iterator[str]:
+        yield from self._cut(final=True)
+        if self._start < len(self._text):
+            yield self._text[self._start :]
+        self._text, self._at, self._start = "", 0, 0
+        self._reset()
+
+    def _cut(self, *, final: bool) -> Iterator[str]:
+        while self._at < len(self._text):
+            if self._at - self._start >= LONGEST:
+                self._reset()
+                if self._at - self._start >= 2 * LONGEST:
+                    yield self._take(self._at)
+            found = _STOPS.search(self._text, self._at, self._limit())
+            if found is None:
+                self._at = min(self._limit(), len(self._text))
+                continue
+            self._at = found.start()
+            if not self._free() or not self._is_break(self._at):
+                if not self._step(final):
+                    return
+                continue
+            if self._text[self._at] in " \t\n":
+                self._at += 1
+                yield self._take(self._at)
+            else:
+                if self._at > self._start:
+                    yield self._take(self._at)
+                self._at += 1
+
+    def _limit(self) -> int:
+        length = self._at - self._start
+        return self._start + (LONGEST if length < LONGEST else max(2 * LONGEST, length + 1))
+
+    def _take(self, end: int) -> str:
+        atom, self._start = self._text[self._start : end], end
+        return atom
+
+    def _free(self) -> bool:
+        return not self._markers and not self._ticks
+
+    def _is_break(self, at: int) -> bool:
+        character = self._text[at]
+        if character in " \t\n":
+            return True
+        before = self._text[at - 1] if at > self._start else " "
+        return character >= "\u2e80" and may_break(before, character)
+
+    def _step(self, final: bool) -> bool:
+        """Read what stands at the current place; False when it takes more text to know."""
+        character = self._text[self._at]
+        if character == "\\" and not self._ticks:
+            if self._at + 1 >= len(self._text) and not final:
+                return False
+            self._at += 2
+        elif character in "`*_~":
+            return self._run(character, final)
+        elif character == "]" and not self._ticks:
+            return self._bracket_end(final)
+        else:
+            if not self._ticks:
+                self._parenthesis(character)
+            self._at += 1
+        return True
+
+    def _run(self, character: str, final: bool) -> bool:
+        most = self._at + LONGEST_RUN
+        part = self._text[self._at : most]
+        end = self._at + len(part) - len(part.lstrip(character))
+        if end == len(self._text) and end < most and not final:
+            return False
+        length = end - self._at
+        if character == "`":
+            if self._ticks in (0, length):
+                self._ticks = length - self._ticks
+        elif not self._ticks:
+            before = self._text[self._at - 1] if self._at > self._start else " "
+            self._delimiter(character, length, before, (self._text[end : end + 1] or " "))
+        self._at = end
+        return True
+
+    def _delimiter(self, character: str, length: int, before: str, after: str) -> None:
+        opens, closes = not after.isspace(), not before.isspace()
+        if character == "_":
+            opens, closes = opens and not before.isalnum(), closes and not after.isalnum()
+        if character == "~" and length != 2:
+            return
+        for _ in range(length):
+            if closes and character in self._markers:
+                while self._markers.pop() != character:
+                    pass
+            elif opens:
+                self._markers.append(character)
+
+    def _bracket_end(self, final: bool) -> bool:
+        if self._at + 1 >= len(self._text) and not final:
+            return False
+        self._at += 1
+        if "[" in self._markers:
+            while self._markers.pop() != "[":
+                pass
+            if self._text[self._at : self._at + 1] == "(":
+                self._markers.append("(")
+                self._at += 1
+        return True
+
+    def _parenthesis(self, character: str) -> None:
+        if character == "[":
+            self._markers.append("[")
+        elif character == "(" and "(" in self._markers:
+            self._markers.append("(")
+        elif character == ")" and "(" in self._markers:
+            while self._markers.pop() != "(":
+                pass
+
+
+class _Reader(MarkdownIt):
+    """Addresses stay as they are written."""
+
+    def normalizeLink(self, url: str) -> str:
+        return url
+
+    def normalizeLinkText(self, url: str) -> str:
+        return url
+
+    def validateLink(self, url: str) -> bool:
+        return True
+
+
+def _formula(state: StateInline, silent: bool) -> bool:
+    r"""Keeps the backslash of \( \) \[ \], which models write around formulas."""
+    two = state.src[state.pos : state.pos + 2]
+    if len(two) < 2 or two[0] != "\\" or two[1] not in "()[]":
+        return False
+    if not silent:
+        state.pending += two
+    state.pos += 2
+    return True
+
+
+_reader: MarkdownIt | None = None
+
+
+def _tokens(text: str) -> MarkdownIt:
+    global _reader
+    if _reader is None:
+        _reader = _Reader("js-default")
+        _reader.inline.ruler.before("escape", "formula", _formula)
+    return _reader
+
+
+def spans(atom: str, base: str = "") -> Iterator[Span]:
+    """An atom's text without its markers, and how it looks."""
+    if not _SPECIAL.search(atom):
+        yield atom, base
+        return
+    body = atom.strip()
+    lead = atom[: len(atom) - len(atom.lstrip())]
+    yield lead, base
+    yield from _read(body, base)
+    yield atom[len(lead) + len(body) :], base
+
+
+def _read(text: str, base: str) -> Iterator[Span]:
+    styles: list[str] = [base] if base else []
+    addresses: list[str] = []
+    label = ""
+    inner = _tokens(text).parseInline(text)[0].children or []
+    for token in inner:
+        codes = ";".join(styles)
+        if token.type.endswith("_open"):
+            styles.append(_STYLES.get(token.tag if token.tag != "a" else "link", ""))
+            if token.type == "link_open":
+                addresses.append(str(token.attrs.get("href", "")))
+                label = ""
+        elif token.type.endswith("_close"):
+            styles.pop()
+            if token.type == "link_close":
+                yield from _address(addresses.pop(), label)
+        elif token.type in ("softbreak", "hardbreak"):
+            yield "\n", codes
+        elif token.type == "code_inline":
+            label += token.content
+            yield token.content, ";".join([*styles, CODE])
+        elif token.type == "image":
+            yield token.content, codes
+            yield from _address(str(token.attrs.get("src", "")), token.content)
+        else:
+            label += token.content
+            yield token.content, codes
+
+
+def _address(address: str, label: str) -> Iterator[Span]:
+    if address and address not in (label, f"mailto:{label}"):
+        yield f" ({address})", ADDRESS

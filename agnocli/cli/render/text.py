@@ -1,0 +1,184 @@
+"""Stored text made fit for a terminal, and how wide it is there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Out(Protocol):
+    """What text can be written to."""
+
+    def write(self, text: str, /) -> object: ...
+
+    def flush(self) -> object: ...
+
+
+_BIDI = "\u202a-\u202e\u2066-\u2069"
+_UNSAFE = re.compile(f"[\x00-\x1f\x7f-\x9f{_BIDI}\ud800-\udfff]")
+_UNSAFE_IN_JSON = re.compile(f"[\x7f-\x9f{_BIDI}]")
+_LINE_ENDS = re.compile("[\n\t\r\v\f\x85\u2028\u2029]+")
+
+ZERO_WIDTH_JOINER, EMOJI_SELECTOR = "\u200d", "\ufe0f"
+
+
+def neutral(text: str, *, keep: str = "\n\t") -> str:
+    """`text` with every character that could steer a terminal replaced by one that shows it.
+
+    CR LF becomes LF; C0 and DEL become their control pictures, C1 and bidi overrides their escapes.
+    """
+    if "\r\n" in text:
+        text = text.replace("\r\n", "\n")
+    return _UNSAFE.sub(lambda found: _stand_in(found[0], keep), text)
+
+
+def _stand_in(character: str, keep: str) -> str:
+    code = ord(character)
+    if character in keep:
+        return character
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    if code < 0xA0:
+        return f"\\x{code:02x}"
+    return "\ufffd" if 0xD800 <= code <= 0xDFFF else f"\\u{code:04x}"
+
+
+def neutral_json(text: str) -> str:
+    """JSON text of the same value in which C1 controls, DEL and bidi overrides are escaped as well."""
+    return _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def one_line(text: str) -> str:
+    """Neutral text on a single line."""
+    return neutral(_LINE_ENDS.sub(" ", text).strip())
+
+
+def clusters(text: str) -> Iterator[tuple[str, int]]:
+    """What a terminal draws as one character, with its width in cells."""
+    cluster, width, joined = "", 0, False
+    for character in text:
+        own = _cells_of(character)
+        if cluster and (joined or own == 0 or _is_skin_tone(character, width)):
+            cluster += character
+            if character == EMOJI_SELECTOR and width == 1:
+                width = 2
+        else:
+            if cluster:
+                yield cluster, width
+            cluster, width = character, own
+        joined = character == ZERO_WIDTH_JOINER
+    if cluster:
+        yield cluster, width
+
+
+def _is_skin_tone(character: str, width: int) -> bool:
+    return width == 2 and "\U0001f3fb" <= character <= "\U0001f3ff"
+
+
+def _cells_of(character: str) -> int:
+    if character < "\u0300":
+        return 0 if character < " " else 1
+    import unicodedata
+
+    if unicodedata.category(character) in ("Mn", "Me", "Cf") or "\u1160" <= character <= "\u11ff":
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def cells(text: str) -> int:
+    """Width on a terminal, of neutral text."""
+    if text.isascii():
+        return len(text)
+    return sum(width for _, width in clusters(text))
+
+
+def fit(text: str, width: int) -> str:
+    """`text`, cut to at most `width` cells; a cut ends in "…"."""
+    if cells(text) <= width:
+        return text
+    if width <= 0:
+        return ""
+    kept, used = [], 0
+    for cluster, size in clusters(text):
+        if used + size > width - 1:
+            break
+        kept.append(cluster)
+        used += size
+    return "".join(kept).rstrip() + "…"
+
+
+def pad(text: str, width: int, *, right: bool = False) -> str:
+    """`text` filled up with blanks to `width` cells; `right` moves it to the right edge."""
+    blanks = " " * (width - cells(text))
+    return blanks + text if right else text + blanks
+
+
+def seconds(epoch: object) -> float | None:
+    """Epoch seconds of what is stored as a time: also milli-, micro- and nanoseconds, digits and ISO text."""
+    if isinstance(epoch, str):
+        return _from_text(epoch.strip())
+    if isinstance(epoch, bool) or not isinstance(epoch, int | float) or epoch != epoch:
+        return None
+    for limit, unit in ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3)):
+        if abs(epoch) >= limit:
+            return epoch / unit if abs(epoch) < 1e20 else None
+    return float(epoch)
+
+
+def _from_text(text: str) -> float | None:
+    try:
+        return seconds(float(text))
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def iso(epoch: object) -> str:
+    """ISO 8601 in UTC; what is no time comes back as text, None as ""."""
+    moment = seconds(epoch)
+    if moment is None:
+        return "" if epoch is None else one_line(str(epoch))
+    try:
+        return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return str(epoch)
+
+
+_UNITS = (
+    (60, 1, "s"),
+    (3600, 60, "m"),
+    (86400, 3600, "h"),
+    (14 * 86400, 86400, "d"),
+    (60 * 86400, 7 * 86400, "w"),
+    (730 * 86400, 30 * 86400, "mo"),
+)
+
+
+def age(epoch: object, now: float) -> str:
+    """How long ago, roughly: "2h ago", "in 3d" for the future; as `iso` for what is no time."""
+    moment = seconds(epoch)
+    if moment is None:
+        return iso(epoch)
+    gone = now - moment
+    if abs(gone) < 1:
+        return "now"
+    size = abs(gone)
+    number, unit = next(
+        ((size // step, unit) for limit, step, unit in _UNITS if size < limit),
+        (size // (365 * 86400), "y"),
+    )
+    amount = f"{number:.0f}{unit}"
+    return f"{amount} ago" if gone > 0 else f"in {amount}"
+
+
+def sgr(text: str, codes: str) -> str:
+    """`text` in a style of the terminal, given as SGR codes ("1;31"); unchanged without codes."""
+    return f"\x1b[{codes}m{text}\x1b[0m" if codes and text else text

@@ -1,0 +1,355 @@
+"""A conversation as it reads: who said what, how each turn ended. One turn is held at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from agnocli import codec
+from agnocli.cli.render.markdown import AnswerStream, MarkdownStream, PlainStream
+from agnocli.cli.render.members import Placed, in_reading_order
+from agnocli.cli.render.text import Out, age, fit, iso, neutral, one_line, sgr
+from agnocli.errors import CodecError
+from agnocli.layout.derive import session_info
+from agnocli.messages import Message, ToolCall, text, view
+from agnocli.records import Document, Run, Session
+
+DIM, BOLD, RED, YELLOW = "2", "1", "31", "33"
+ROLE_COLORS = {"user": "1;32", "assistant": "1;36", "system": "2", "tool": "33"}
+FOLD = 200
+"""Characters that are left of a folded text in a pipe; on a terminal it fills its line."""
+
+ENDINGS = {
+    "CANCELLED": "stopped",
+    "ERROR": "failed",
+    "RUNNING": "unfinished",
+    "PENDING": "pending",
+    "PAUSED": "paused",
+    "REGENERATED": "replaced",
+}
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shown beside the words: no `roles` means all. `runs` is how many there are, where known."""
+
+    roles: tuple[str, ...] = ()
+    tools: bool = False
+    system: bool = False
+    state: bool = False
+    summary: bool = True
+    metrics: bool = False
+    backend: str | None = None
+    runs: int | None = None
+    now: float | None = None
+
+
+EVERYTHING_SAID = Shown()
+
+
+def write_transcript(
+    session: Session,
+    runs: Iterable[Run],
+    *,
+    stream: Out,
+    color: bool,
+    width: int,
+    tty: bool,
+    shown: Shown = EVERYTHING_SAID,
+) -> int:
+    """Print a session for people; returns how many runs. What cannot be decoded is shown as it is stored."""
+    page = _Page(stream, color, width, tty, shown)
+    _head(page, session, shown)
+    count = 0
+    for placed in in_reading_order(runs):
+        count += 1
+        _run(page.indented(placed.depth), placed, session)
+    _tail(page, session, shown)
+    stream.flush()
+    return count
+
+
+class _Page:
+    """A place to print on, and how."""
+
+    def __init__(self, stream: Out, color: bool, width: int, tty: bool, shown: Shown) -> None:
+        self.stream, self.color, self.width, self.tty, self.shown = stream, color, width, tty, shown
+        self.now = time.time() if shown.now is None else shown.now
+
+    def indented(self, depth: int) -> _Page:
+        if depth == 0:
+            return self
+        bar = self.style("│", DIM) + " "
+        width = max(8, self.width - 2 * depth)
+        return _Page(_Indented(self.stream, bar * depth), self.color, width, self.tty, self.shown)
+
+    def style(self, text: str, codes: str) -> str:
+        return sgr(text, codes if self.color else "")
+
+    def line(self, text: str = "", codes: str = "") -> None:
+        self.stream.write(self.style(text, codes) + "\n")
+
+    def fold(self, value: str, used: int = 0) -> str:
+        """The beginning of a text, on one line."""
+        line = one_line(value[: 4 * FOLD + self.width])
+        room = max(8, self.width - used) if self.tty else FOLD
+        if len(value) > 4 * FOLD + self.width and len(line) <= room:
+            line += "…"
+        return fit(line, room)
+
+    def body(self, value: str, *, markdown: bool = False) -> None:
+        writer: AnswerStream = PlainStream(self.stream)
+        if markdown and self.tty:
+            writer = MarkdownStream(self.stream, width=self.width, color=self.color)
+        writer.feed(value)
+        writer.finish()
+
+    def time(self, epoch: object) -> str:
+        return f"{iso(epoch)} ({age(epoch, self.now)})" if self.tty and epoch else iso(epoch)
+
+
+class _Indented:
+    """Opens every line with `prefix`."""
+
+    def __init__(self, stream: Out, prefix: str) -> None:
+        self._stream, self._prefix, self._at_start = stream, prefix, True
+
+    def write(self, text: str) -> None:
+        for number, line in enumerate(text.split("\n")):
+            if number:
+                self._stream.write((self._prefix.rstrip() if self._at_start else "") + "\n")
+                self._at_start = True
+            if line:
+                self._stream.write((self._prefix if self._at_start else "") + line)
+                self._at_start = False
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+def _head(page: _Page, session: Session, shown: Shown) -> None:
+    info = session_info(session, runs=shown.runs or 0, status=None)
+    tokens = _tokens(_object(session.session_data).get("session_metrics"))
+    if info.name:
+        page.line(one_line(info.name), BOLD)
+    rows = [
+        ("session", session.session_id),
+        ("type", session.session_type),
+        ("agent", session.agent_id),
+        ("team", session.team_id),
+        ("workflow", session.workflow_id),
+        ("model", info.model),
+        ("user", session.user_id),
+        ("tags", ", ".join(info.tags)),
+        ("created", page.time(session.created_at)),
+        ("updated", page.time(session.updated_at)),
+        ("backend", shown.backend),
+        ("runs", None if shown.runs is None else str(shown.runs)),
+        ("tokens", tokens),
+    ]
+    for label, value in rows:
+        if value:
+            page.line(page.style(f"{label:<9}", DIM) + one_line(str(value)))
+
+
+def _object(document: Document | None) -> dict[str, Any]:
+    try:
+        return codec.members(document)
+    except CodecError:
+        return {}
+
+
+def _tokens(metrics: object) -> str:
+    if not isinstance(metrics, dict):
+        return ""
+    names = (("input_tokens", "in"), ("output_tokens", "out"))
+    parts = [f"{metrics[name]:,} {word}" for name, word in names if _is_number(metrics.get(name))]
+    if _is_number(metrics.get("duration")):
+        parts.append(f"{metrics['duration']:.1f} s")
+    return ", ".join(parts)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _tail(page: _Page, session: Session, shown: Shown) -> None:
+    if shown.summary and not codec.is_null(session.summary):
+        said = _object(session.summary).get("summary")
+        _section(page, "summary", said if isinstance(said, str) else _stored(session.summary))
+    if shown.state:
+        state = _object(session.session_data).get("session_state")
+        _section(page, "state", codec.pretty({} if state is None else state))
+    if shown.metrics:
+        metrics = _object(session.session_data).get("session_metrics")
+        _section(page, "metrics", codec.pretty({} if metrics is None else metrics))
+
+
+def _section(page: _Page, title: str, body: str) -> None:
+    page.line()
+    page.line(f"── {title}", BOLD)
+    page.body(body)
+
+
+def _stored(document: Document | None) -> str:
+    return (document or b"").decode("utf-8", "backslashreplace")
+
+
+def _run(page: _Page, placed: Placed, session: Session) -> None:
+    run = placed.run
+    page.line()
+    try:
+        data = codec.decode(run.run_data)
+    except CodecError as error:
+        _undecodable(page, placed, str(error))
+        return
+    if not isinstance(data, dict):
+        _undecodable(page, placed, "not an object")
+        return
+    page.line(_title(page, placed, session, data), BOLD)
+    said = _messages(page, data)
+    _rest(page, run, data, said)
+
+
+def _undecodable(page: _Page, placed: Placed, reason: str) -> None:
+    moment = page.time(placed.run.created_at)
+    page.line(f"── {placed.number} · {moment} · cannot be read", BOLD)
+    page.line(f"{one_line(reason)}; stored is:", RED)
+    page.line(page.fold(_stored(Document(placed.run.run_data[: 4 * FOLD]))), DIM)
+
+
+def _title(page: _Page, placed: Placed, session: Session, data: dict[str, Any]) -> str:
+    run = placed.run
+    parts = [f"── {placed.number}" if placed.number else "──"]
+    own = (session.agent_id, session.team_id, session.workflow_id)
+    who = next(filter(None, (run.workflow_id, run.team_id, run.agent_id)), None)
+    if run.parent_run_id and run.agent_id:
+        who = run.agent_id
+    if who and (who not in own or run.parent_run_id):
+        parts.append(one_line(str(data.get("agent_name") or data.get("team_name") or who)))
+    if run.parent_run_id and not placed.below_parent:
+        parts.append(f"member of run {one_line(run.parent_run_id)[:8]}")
+    parts.append(page.time(run.created_at))
+    parts.extend(filter(None, [_ending(run, data)]))
+    return " · ".join(parts)
+
+
+def _ours(data: dict[str, Any]) -> dict[str, Any]:
+    metadata = data.get("metadata")
+    ours = metadata.get("agnocli") if isinstance(metadata, dict) else None
+    return ours if isinstance(ours, dict) else {}
+
+
+def _ending(run: Run, data: dict[str, Any]) -> str:
+    """How a turn ended, unless simply well."""
+    status, ours = str(run.status or data.get("status") or ""), _ours(data)
+    if ours.get("interrupted") is True:
+        return "interrupted"
+    if status not in ("", "COMPLETED"):
+        return ENDINGS.get(status) or one_line(status).lower()
+    reasons = {"length": "cut at length", None: "broke off"}
+    return reasons.get(ours["finish_reason"], "") if "finish_reason" in ours else ""
+
+
+def _messages(page: _Page, data: dict[str, Any]) -> list[str]:
+    """Print what was said; returns what the assistant said."""
+    stored = data.get("messages")
+    items = (
+        [view(one) for one in stored if isinstance(one, dict)] if isinstance(stored, list) else []
+    )
+    if not any(one.role == "user" for one in items):
+        items = [*_input(data), *items]
+    results = {str(one.tool_call_id): one for one in items if one.role == "tool"}
+    answered: set[str] = set()
+    for one in items:
+        if one.role == "tool":
+            if str(one.tool_call_id) not in answered and _wanted(page, "tool"):
+                _call(page, ToolCall(None, one.tool_name or "", ""), one)
+        else:
+            answered.update(_message(page, one, results))
+    return [one.content for one in items if one.role == "assistant"]
+
+
+def _input(data: dict[str, Any]) -> Iterator[Message]:
+    """What a run without messages was asked, as a workflow's."""
+    given = data.get("input")
+    if isinstance(given, dict) and "input_content" in given:
+        given = given["input_content"]
+    if given is not None:
+        yield Message(role="user", content=text(given))
+
+
+def _wanted(page: _Page, role: str) -> bool:
+    return not page.shown.roles or role in page.shown.roles
+
+
+def _message(page: _Page, one: Message, results: dict[str, Message]) -> Iterator[str]:
+    if _wanted(page, one.role):
+        _words(page, one)
+    for call in one.tool_calls:
+        result = results.get(str(call.id))
+        yield str(call.id)
+        if _wanted(page, "tool"):
+            _call(page, call, result)
+
+
+def _words(page: _Page, one: Message) -> None:
+    role = one_line(one.role) or "message"
+    if one.role == "system" and not (page.shown.system or "system" in page.shown.roles):
+        page.line(f"{role}: {page.fold(one.content, len(role) + 2)}", DIM)
+        return
+    reasoning = one.reasoning if isinstance(one.reasoning, str) else ""
+    if not (one.content or reasoning):
+        return
+    page.line(f"{role}:", ROLE_COLORS.get(one.role, BOLD))
+    for line in neutral(reasoning).rstrip("\n").split("\n") if reasoning else ():
+        page.line(f"~ {line}".rstrip(), DIM)
+    if one.content:
+        page.body(one.content, markdown=one.role == "assistant")
+
+
+def _call(page: _Page, call: ToolCall, result: Message | None) -> None:
+    name, failed = one_line(str(call.name)) or "tool", result is not None and result.tool_call_error
+    mark = page.style("✗" if failed else "⚙", RED if failed else ROLE_COLORS["tool"])
+    if page.shown.tools:
+        page.line(f"{mark} {name}")
+        for label, value in (("arguments", call.arguments), ("result", result and result.content)):
+            if value:
+                page.line(f"  {label}:", DIM)
+                inner = _Page(
+                    _Indented(page.stream, "    "), page.color, page.width - 4, page.tty, page.shown
+                )
+                inner.body(_pretty(value))
+        return
+    arguments = " ".join(_pretty(call.arguments[:FOLD]).split())
+    shown = f"{name}({arguments})" if arguments else name
+    if result is not None:
+        shown += f" → {result.content[: 4 * FOLD]}"
+    page.line(f"{mark} {page.fold(shown, 2)}")
+
+
+def _pretty(value: str) -> str:
+    """JSON laid out, if that is what it is."""
+    if not value.lstrip().startswith(("{", "[")):
+        return value
+    try:
+        return codec.pretty(codec.decode(value))
+    except CodecError:
+        return value
+
+
+def _rest(page: _Page, run: Run, data: dict[str, Any], said: list[str]) -> None:
+    """What no message holds: the content of a run without messages, the error, the numbers."""
+    content, failed = text(data.get("content")), (run.status or data.get("status")) == "ERROR"
+    error = _ours(data).get("error")
+    if failed and not isinstance(error, str):
+        error, content = content, ""
+    if content and content != error and content not in said and _wanted(page, "assistant"):
+        page.line("assistant:", ROLE_COLORS["assistant"])
+        page.body(content, markdown=True)
+    if isinstance(error, str) and error:
+        page.line(f"error: {one_line(error)}", RED)
+    if page.shown.metrics and (numbers := _tokens(data.get("metrics"))):
+        page.line(numbers, DIM)

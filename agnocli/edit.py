@@ -1,0 +1,36 @@
+"""Compare-and-set edits of one document of a session: two programs editing different parts lose nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agnocli import codec
+from agnocli.abc import Backend
+from agnocli.errors import SessionConflictError
+from agnocli.records import Session
+
+ATTEMPTS = 20
+
+
+def edit_members(
+    backend: Backend,
+    session_id: str,
+    column: str,
+    change: Callable[[dict[str, Any]], Mapping[str, object]],
+) -> Session:
+    """Set top-level members of a JSON column; `change` gets the present ones and gives the new (None removes).
+
+    Done again from the start when another program was quicker. SessionNotFoundError; SessionConflictError when
+    it was quicker twenty times.
+    """
+    for attempt in range(ATTEMPTS):
+        session = backend.get(session_id)
+        document = getattr(session, column)
+        changed = codec.patch(document, change(codec.members(document)))
+        try:
+            return backend.update(session_id, {column: changed}, {column: document})
+        except SessionConflictError:
+            if attempt == ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")

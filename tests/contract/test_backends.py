@@ -1,0 +1,31 @@
+"""The shipped contract suite over every backend that has a harness, which every backend must have."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import agnocli.db
+import tests.harness
+from agnocli.testing.backend_suite import BackendHarness, BackendSuite
+
+HARNESSES = sorted(module.name for module in pkgutil.iter_modules(tests.harness.__path__))
+NOT_BACKENDS = {"registry"}
+
+
+class TestBackends(BackendSuite):
+    @pytest.fixture(params=HARNESSES)
+    def harness(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BackendHarness]:
+        harness: BackendHarness = import_module(f"tests.harness.{request.param}").Harness(tmp_path)
+        yield harness
+        harness.close()
+
+
+def test_every_backend_has_a_harness() -> None:
+    modules = pkgutil.iter_modules(agnocli.db.__path__)
+    backends = {one.name for one in modules if not one.ispkg and not one.name.startswith("_")}
+    assert backends - NOT_BACKENDS == set(HARNESSES)

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+from agnocli.db.sqlite import SqliteDb
+from agnocli.layout.names import RUNS, SESSIONS
+
+
+class Harness:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "a folder"
+        self._file = self._folder / "agno.db"
+
+    def open(self) -> SqliteDb:
+        return SqliteDb(db_file=self._file)
+
+    def reopen(self) -> SqliteDb:
+        return SqliteDb(db_file=self._file)
+
+    def read_only(self) -> SqliteDb:
+        return SqliteDb(db_file=self._file, read_only=True)
+
+    def opener(self) -> Callable[[], SqliteDb]:
+        return partial(SqliteDb, db_file=self._file)
+
+    def add_column(self, table: str, name: str) -> None:
+        physical = {"sessions": SESSIONS, "runs": RUNS}[table]
+        with closing(sqlite3.connect(self._file)) as connection:
+            connection.execute(f'ALTER TABLE {physical} ADD COLUMN "{name}" VARCHAR')
+
+    def fingerprint(self) -> Mapping[str, str]:
+        if not self._folder.exists():
+            return {}
+        found = {path.name: path.read_bytes() for path in self._folder.iterdir()}
+        return {".": "", **{name: hashlib.sha256(body).hexdigest() for name, body in found.items()}}
+
+    def close(self) -> None:
+        """The folder is the test's own."""
