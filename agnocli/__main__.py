@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
 
 
-def main() -> NoReturn:
+def main() -> None:
     arguments = sys.argv[1:]
     if arguments == ["--version"]:
         from agnocli import __version__

@@ -6,11 +6,9 @@ library. One leads out: the text Agno itself writes (ASCII escapes, a blank afte
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from typing import Any
@@ -86,7 +84,9 @@ def _dumps(value: object, **options: Any) -> str:
 def _dumps_long_integers(value: object, **options: Any) -> str:
     """`json.dumps` with a string in the place of every long integer, changed back in the text."""
     digits: list[str] = []
-    mark = f"integer-{uuid.uuid4().hex}-"
+    from uuid import uuid4
+
+    mark = f"integer-{uuid4().hex}-"
 
     def stand_in(item: Any) -> Any:
         if isinstance(item, dict):
@@ -111,16 +111,23 @@ def _digits(value: int) -> str:
 
 
 def _as_agno(value: object) -> str:
+    if (text := _as_text(value)) is None:
+        raise TypeError(type(value).__name__)
+    return text
+
+
+def _as_text(value: object) -> str | None:
+    """What Agno stores as text."""
+    from uuid import UUID
+
     if isinstance(value, datetime | date):
         return value.isoformat()
-    if isinstance(value, uuid.UUID):
-        return str(value)
-    raise TypeError(type(value).__name__)
+    return str(value) if isinstance(value, UUID) else None
 
 
 def _misfit(value: object, path: str = "$") -> str | None:
     """Where and what the first value is that JSON has no form for."""
-    if value is None or isinstance(value, str | int | float | bool | datetime | date | uuid.UUID):
+    if value is None or isinstance(value, str | int | float | bool):
         return None
     if isinstance(value, Mapping):
         for key, item in value.items():
@@ -132,7 +139,7 @@ def _misfit(value: object, path: str = "$") -> str | None:
     if isinstance(value, list | tuple):
         misfits = (_misfit(item, f"{path}[{index}]") for index, item in enumerate(value))
         return next(filter(None, misfits), None)
-    return f"{path} is of type {type(value).__name__}"
+    return None if _as_text(value) else f"{path} is of type {type(value).__name__}"
 
 
 def patch(document: Document | None, changes: Mapping[str, object]) -> Document:
@@ -198,7 +205,9 @@ def digest(documents: Iterable[Document | None]) -> str:
 
     What is not JSON, or nested too deeply to be read, counts byte for byte.
     """
-    hasher = hashlib.sha256()
+    from hashlib import sha256
+
+    hasher = sha256()
     for document in documents:
         canonical = b"" if document is None else _canonical(document)
         hasher.update(len(canonical).to_bytes(8, "big") + canonical)

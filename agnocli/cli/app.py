@@ -12,7 +12,7 @@ import typer
 from typer.main import get_command
 
 from agnocli.cli.exit_status import ExitStatus, exit_status
-from agnocli.cli.options import GlobalOptions, Group, environment_default
+from agnocli.cli.options import GlobalOptions, Group, application, environment_default
 from agnocli.errors import AgnoCLIError, ConfigError, UsageError
 
 COMMANDS = {
@@ -45,19 +45,12 @@ class _Root(Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-root = typer.Typer(
-    cls=_Root,
-    name="agno",
-    help="Chat with LLM agents, and keep, find and manage the conversations, in Agno's own storage.",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    no_args_is_help=True,
+root = application(
+    "Chat with LLM agents, and keep, find and manage the conversations, in Agno's own storage."
 )
 
 
-@root.callback()
+@root.callback(cls=_Root)
 def _root(
     context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True),

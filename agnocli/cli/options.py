@@ -139,3 +139,16 @@ def environment_default(options: GlobalOptions) -> GlobalOptions:
             Output(value) if value in list(Output) else _bad("output", value, list(Output))
         )
     return options
+
+
+def application(help: str | None = None) -> typer.Typer:
+    """A Typer app as all of ours are: plain help, no completion of its own, no pretty tracebacks."""
+    return typer.Typer(
+        cls=Group,
+        help=help,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        no_args_is_help=help is not None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 
 from agnocli import codec
@@ -20,6 +19,8 @@ class BundleDigest:
     """Digest of a session and its runs in order, taken while the runs stream past `watch`."""
 
     def __init__(self, session: Session) -> None:
+        import hashlib
+
         self._hash = hashlib.sha256()
         self._add(session, SESSION_COLUMNS, SESSION_DOCUMENTS)
 

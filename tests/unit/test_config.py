@@ -732,7 +732,7 @@ def test_origins_tell_where_each_setting_comes_from(write: Write) -> None:
     config = write(
         "default_backend = 'r'\ndefault_agent = 'a'\n"
         "[backends.r]\ntype = 'redis'\ndb_url = 'redis://:geheim@h'\nport = 1\n"
-        "[backends.x]\ntype = 'else'\ncredentials = {user = 'geheim'}\n"
+        "[backends.x]\ntype = 'else'\ncredentials = {user = 'geheim'}\npass = 'geheim'\n"
         "[agents.a]\nmodel = 'echo'\napi_key = 'geheim'\ntools = ['m:f']\n"
         "[teams.t]\nmembers = ['a']"
     )

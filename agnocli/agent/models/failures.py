@@ -146,6 +146,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _reason(error: BaseException) -> str:
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    words = re.sub(r"\s*\(_ssl\.c:\d+\)", "", words)
     return _one_line(words or type(error).__name__)
 
 

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Generator, Mapping
 from contextvars import ContextVar
 from functools import cached_property
+from importlib import import_module
 from typing import Any
 
 import openai
@@ -21,6 +22,9 @@ from agnocli.agent.models.stream import EventStream, Line
 from agnocli.errors import CodecError, ModelError
 
 NO_KEY = "not-needed"
+
+# httpx, from openai 3 on httpx2; openai 2 lets its errors through once a stream is open
+_http: Any = import_module(type(openai.DEFAULT_CONNECTION_LIMITS).__module__.partition(".")[0])
 
 _line: ContextVar[Line] = ContextVar("_line")
 
@@ -59,6 +63,10 @@ class OpenAIChatModel:
             yield from self._answer(made, answer)
         except openai.OpenAIError as error:
             raise self._failure(error, answer.started) from error
+        except _http.TimeoutException as error:
+            raise failures.timed_out(self.spec, started=True) from error
+        except _http.TransportError as error:
+            raise failures.broken_off(self.spec) from error
         except ReportedError as error:
             raise failures.reported(self.spec, error.body, answer.started) from error
         except MalformedError as error:

@@ -8,12 +8,10 @@ from typing import Annotated
 import typer
 
 from agnocli.cli.context import App, run
-from agnocli.cli.options import Command, Group
+from agnocli.cli.options import Command, application
 from agnocli.cli.render.table import Column
 
-app = typer.Typer(
-    cls=Group, help="The places that hold sessions: list, check, make.", no_args_is_help=True
-)
+app = application("The places that hold sessions: list, check, make.")
 
 COLUMNS = [
     Column("name", "NAME"),

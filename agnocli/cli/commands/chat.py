@@ -16,11 +16,11 @@ from agnocli.cli import chatting
 from agnocli.cli.chatting import ChatOptions
 from agnocli.cli.context import App, not_empty, run
 from agnocli.cli.exit_status import ExitStatus
-from agnocli.cli.options import Command, Output
+from agnocli.cli.options import Command, Output, application
 from agnocli.errors import CodecError, ModelError, UsageError
 from agnocli.run import RunOutput
 
-app = typer.Typer()
+app = application()
 
 
 @app.command(cls=Command)

@@ -9,15 +9,11 @@ from typing import Annotated
 import typer
 
 from agnocli.cli.context import App, run
-from agnocli.cli.options import Command, Group
+from agnocli.cli.options import Command, application
 from agnocli.cli.render.table import Column
 from agnocli.errors import ConfigError
 
-app = typer.Typer(
-    cls=Group,
-    help="Where the configuration is, what it says, whether it is right.",
-    no_args_is_help=True,
-)
+app = application("Where the configuration is, what it says, whether it is right.")
 
 
 @app.command(cls=Command)

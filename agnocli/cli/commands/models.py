@@ -6,10 +6,10 @@ import typer
 from msgspec.structs import asdict
 
 from agnocli.cli.context import App, run
-from agnocli.cli.options import Command, Group
+from agnocli.cli.options import Command, application
 from agnocli.cli.render.table import Column
 
-app = typer.Typer(cls=Group, help="Model providers, and what each needs.", no_args_is_help=True)
+app = application("Model providers, and what each needs.")
 
 COLUMNS = [
     Column("key", "PROVIDER"),

@@ -12,15 +12,13 @@ import typer
 
 from agnocli.abc import Backend, Cursor, Page, SessionQuery, Sort
 from agnocli.cli.context import App, not_empty, run
-from agnocli.cli.options import Command, Group, Output
+from agnocli.cli.options import Command, Output, application
 from agnocli.cli.render.table import Column
 from agnocli.cli.times import moment
 from agnocli.errors import SessionNotFoundError, UsageError
 from agnocli.records import SessionInfo
 
-app = typer.Typer(
-    cls=Group, help="List, inspect, rename and delete conversations.", no_args_is_help=True
-)
+app = application("List, inspect, rename and delete conversations.")
 
 COLUMNS = [
     Column("session_id", "ID", "id"),
@@ -39,7 +37,20 @@ COLUMNS = [
     Column("tags", "TAGS", rank=5),
     Column("backend", "BACKEND", table=False),
 ]
-PROMISED = ["session_id", "name", "title", "type", "agent_id", "team_id", "workflow_id", "user_id", "runs", "created_at", "updated_at", "backend"]
+PROMISED = [
+    "session_id",
+    "name",
+    "title",
+    "type",
+    "agent_id",
+    "team_id",
+    "workflow_id",
+    "user_id",
+    "runs",
+    "created_at",
+    "updated_at",
+    "backend",
+]
 
 
 @app.command("list", cls=Command)

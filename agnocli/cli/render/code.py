@@ -70,7 +70,7 @@ class Highlighter:
             if value.strip():
                 last = (str(kind), value)
         self._stack = stack
-        return "Comment.Multiline" in last[0] and last[1].rstrip().endswith("*/")
+        return ".Comment" in last[0] and last[1].rstrip().endswith("*/")
 
     def _lex(self, source: str) -> Iterator[tuple[object, str]]:
         from pygments.lexer import ExtendedRegexLexer, LexerContext

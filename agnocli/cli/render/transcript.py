@@ -19,8 +19,8 @@ from agnocli.records import Document, Run, Session
 
 DIM, BOLD, RED, YELLOW = "2", "1", "31", "33"
 ROLE_COLORS = {"user": "1;32", "assistant": "1;36", "system": "2", "tool": "33"}
-FOLD = 200
-"""Characters that are left of a folded text in a pipe; on a terminal it fills its line."""
+FOLD, FOLD_ARGUMENTS = 200, 48
+"""Characters that are left of a folded text in a pipe, on a terminal it fills its line; and of a call's arguments."""
 
 ENDINGS = {
     "CANCELLED": "stopped",
@@ -180,11 +180,18 @@ def _tail(page: _Page, session: Session, shown: Shown) -> None:
         said = _object(session.summary).get("summary")
         _section(page, "summary", said if isinstance(said, str) else _stored(session.summary))
     if shown.state:
-        state = _object(session.session_data).get("session_state")
-        _section(page, "state", codec.pretty({} if state is None else state))
+        _section(page, "state", _member(session.session_data, "session_state"))
     if shown.metrics:
-        metrics = _object(session.session_data).get("session_metrics")
-        _section(page, "metrics", codec.pretty({} if metrics is None else metrics))
+        _section(page, "metrics", _member(session.session_data, "session_metrics"))
+
+
+def _member(document: Document | None, name: str) -> str:
+    """A member of a document laid out; the whole of it as it is stored when it cannot be read."""
+    try:
+        value = codec.members(document).get(name)
+    except CodecError:
+        return _stored(document)
+    return codec.pretty({} if value is None else value)
 
 
 def _section(page: _Page, title: str, body: str) -> None:
@@ -323,7 +330,7 @@ def _call(page: _Page, call: ToolCall, result: Message | None) -> None:
                 )
                 inner.body(_pretty(value))
         return
-    arguments = " ".join(_pretty(call.arguments[:FOLD]).split())
+    arguments = fit(one_line(" ".join(_pretty(call.arguments[:FOLD]).split())), FOLD_ARGUMENTS)
     shown = f"{name}({arguments})" if arguments else name
     if result is not None:
         shown += f" → {result.content[: 4 * FOLD]}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -291,7 +290,7 @@ class SQLStore:
     def probe(self) -> None:
         with self._connections.reading() as cursor:
             self._statements(cursor)
-        session = Session(session_id=f"agnocli-probe-{uuid.uuid4()}", created_at=now())
+        session = Session(session_id=f"agnocli-probe-{time.time_ns()}", created_at=now())
         with suppress(_ProbeDone), self._writing() as cursor:
             writing.insert_session(cursor, self._statements(cursor), session)
             raise _ProbeDone  # roll back: nothing of it is ever visible

@@ -1,0 +1,40 @@
+"""Everything in a configuration that would fail when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+from agnocli.agent.models.providers import parse_model
+from agnocli.config import Config, agent_config, backend_config, team_config
+from agnocli.db.registry import open_backend
+from agnocli.errors import AgnoCLIError
+
+
+def problems(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
+    """One line each; every backend, agent and team is tried, none is connected to or asked."""
+    yield from _try("default_backend", lambda: backend_config(config, None, environ))
+    yield from _try("default_agent", lambda: agent_config(config, None, environ))
+    for name in config.backends:
+        yield from _try(f"backends.{name}", partial(_backend, config, name, environ))
+    for name in config.agents:
+        yield from _try(f"agents.{name}", partial(_agent, config, name, environ))
+    for name in config.teams:
+        yield from _try(f"teams.{name}", partial(team_config, config, name, environ))
+
+
+def _backend(config: Config, name: str, environ: Mapping[str, str]) -> None:
+    open_backend(backend_config(config, name, environ)).close()
+
+
+def _agent(config: Config, name: str, environ: Mapping[str, str]) -> None:
+    agent = agent_config(config, name, environ)
+    if agent.model is not None:
+        parse_model(agent.model, base_url=agent.base_url, environ=environ)
+
+
+def _try(key: str, action: Callable[[], object]) -> Iterator[str]:
+    try:
+        action()
+    except AgnoCLIError as error:
+        yield f"{key}: {error.message}" + (f" ({error.hint})" if error.hint else "")
