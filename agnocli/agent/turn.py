@@ -97,13 +97,25 @@ class Turn:
             said.insert(0, self._message("system", self._settings.system))
         if self._answer or self.finished:
             metrics = self._tokens() | _present(time_to_first_token=self._first_token)
-            calls = [*self.finished.tool_calls] if self.finished else []
+            calls = self.finished.tool_calls if self.finished else ()
             said.append(
                 self._message(
-                    "assistant", self.answer, tool_calls=calls or None, metrics=metrics or None
+                    "assistant",
+                    self.answer,
+                    tool_calls=[*calls] or None,
+                    metrics=metrics or None,
                 )
             )
+            said.extend(map(self._refusal, calls))
         return said
+
+    def _refusal(self, call: Mapping[str, Any]) -> dict[str, Any]:
+        """No provider takes a conversation in which a call has no result, whoever goes on with it."""
+        function = call.get("function")
+        name = function.get("name") if isinstance(function, Mapping) else None
+        return self._message(
+            "tool", NOT_RUN, tool_call_id=call.get("id"), tool_name=name, tool_call_error=True
+        )
 
     def _message(self, role: str, content: str, **more: object) -> dict[str, Any]:
         reasoning = "".join(self._reasoning) if role == "assistant" else ""

@@ -36,8 +36,10 @@ def cut(text: str, sizes: Sequence[int]) -> list[str]:
     return [*pieces, text[at:]]
 
 
-LANGUAGES = """python js ts bash sh json yaml html xml sql rust go cpp java markdown diff toml ini php
-ruby console pycon text nosuchlanguage {.python} jinja vue kotlin swift perl lua r""".split()
+LANGUAGES = """
+python js ts bash sh json yaml html xml sql rust go cpp java markdown diff toml ini php
+ruby console pycon text nosuchlanguage {.python} jinja vue kotlin swift perl lua r
+"""
 
 
 class Numbered:
@@ -216,7 +218,7 @@ def test_a_comment_goes_on_over_lines(language: str) -> None:
     assert "\x1b[2m   return 1\x1b[0m" in text
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", LANGUAGES.split())
 def test_code_in_any_language_comes_out_as_it_is(language: str) -> None:
     code = (
         "def f(x): return {'a': [1, 2.5], \"b\": `c`} /* x */ // y # z\n<a b='c'>&d;</a> $v @e\n"

@@ -153,9 +153,11 @@ def test_no_stored_time_breaks_a_listing(stored: object) -> None:
     assert seconds(stored) is None or isinstance(seconds(stored), float)
 
 
-def test_listings_into_a_pipe_and_tables_load_neither_rich_nor_pygments() -> None:
+def test_what_goes_into_a_pipe_loads_neither_rich_nor_pygments() -> None:
     script = (
         "import io, sys\n"
+        "from agnocli.cli.render.markdown import PlainStream\n"
+        "from agnocli.cli.render import transcript\n"
         "from agnocli.cli.render import notes\n"
         "from agnocli.cli.render.listing import Column, write_listing\n"
         "for output, tty in (('tsv', False), ('csv', False), ('table', False), ('table', True)):\n"

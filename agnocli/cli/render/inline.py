@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from markdown_it import MarkdownIt
-from markdown_it.rules_inline import StateInline
-
 from agnocli.cli.render.wrap import may_break
 
 LONGEST = 800
@@ -20,8 +17,6 @@ Span = tuple[str, str]
 
 _SPECIAL = re.compile(r"[\\`*_~\[\]()&<!]")
 _STOPS = re.compile(r"[\\`*_~\[\]() \t\n\u2e80-\uffff\U00020000-\U0003ffff]")
-_STYLES = {"strong": "1", "em": "3", "s": "9", "link": "34"}
-CODE, ADDRESS = "36", "2"
 
 
 class Atoms:
@@ -160,82 +155,15 @@ class Atoms:
                 pass
 
 
-class _Reader(MarkdownIt):
-    """Addresses stay as they are written."""
-
-    def normalizeLink(self, url: str) -> str:
-        return url
-
-    def normalizeLinkText(self, url: str) -> str:
-        return url
-
-    def validateLink(self, url: str) -> bool:
-        return True
-
-
-def _formula(state: StateInline, silent: bool) -> bool:
-    r"""Keeps the backslash of \( \) \[ \], which models write around formulas."""
-    two = state.src[state.pos : state.pos + 2]
-    if len(two) < 2 or two[0] != "\\" or two[1] not in "()[]":
-        return False
-    if not silent:
-        state.pending += two
-    state.pos += 2
-    return True
-
-
-_reader: MarkdownIt | None = None
-
-
-def _tokens(text: str) -> MarkdownIt:
-    global _reader
-    if _reader is None:
-        _reader = _Reader("js-default")
-        _reader.inline.ruler.before("escape", "formula", _formula)
-    return _reader
-
-
 def spans(atom: str, base: str = "") -> Iterator[Span]:
     """An atom's text without its markers, and how it looks."""
     if not _SPECIAL.search(atom):
         yield atom, base
         return
+    from agnocli.cli.render.reader import read
+
     body = atom.strip()
     lead = atom[: len(atom) - len(atom.lstrip())]
     yield lead, base
-    yield from _read(body, base)
+    yield from read(body, base)
     yield atom[len(lead) + len(body) :], base
-
-
-def _read(text: str, base: str) -> Iterator[Span]:
-    styles: list[str] = [base] if base else []
-    addresses: list[str] = []
-    label = ""
-    inner = _tokens(text).parseInline(text)[0].children or []
-    for token in inner:
-        codes = ";".join(styles)
-        if token.type.endswith("_open"):
-            styles.append(_STYLES.get(token.tag if token.tag != "a" else "link", ""))
-            if token.type == "link_open":
-                addresses.append(str(token.attrs.get("href", "")))
-                label = ""
-        elif token.type.endswith("_close"):
-            styles.pop()
-            if token.type == "link_close":
-                yield from _address(addresses.pop(), label)
-        elif token.type in ("softbreak", "hardbreak"):
-            yield "\n", codes
-        elif token.type == "code_inline":
-            label += token.content
-            yield token.content, ";".join([*styles, CODE])
-        elif token.type == "image":
-            yield token.content, codes
-            yield from _address(str(token.attrs.get("src", "")), token.content)
-        else:
-            label += token.content
-            yield token.content, codes
-
-
-def _address(address: str, label: str) -> Iterator[Span]:
-    if address and address not in (label, f"mailto:{label}"):
-        yield f" ({address})", ADDRESS

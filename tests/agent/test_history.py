@@ -1,0 +1,136 @@
+"""Which past messages are sent: one rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from agnocli import codec
+from agnocli.agent.history import recent_turns, wire_messages
+from agnocli.db.memory import MemoryDb
+from agnocli.records import Document, Run, Session, SessionBundle
+
+
+def run(index: int, messages: list[dict[str, Any]] | None = None, **columns: Any) -> Run:
+    said = [{"role": "user", "content": f"q{index}"}, {"role": "assistant", "content": f"a{index}"}]
+    return Run(
+        run_id=f"r{index:05}", session_id="s", run_index=index, created_at=1,
+        run_data=codec.encode({"messages": said if messages is None else messages}),
+        **{"status": "COMPLETED", **columns},
+    )  # fmt: skip
+
+
+class CountingDb(MemoryDb):
+    """Counts the runs it gives out."""
+
+    given = 0
+
+    def runs(self, session_id: str, *, last: int | None = None) -> Iterator[Run]:
+        for one in super().runs(session_id, last=last):
+            self.given += 1
+            yield one
+
+
+def db(*runs: Run) -> CountingDb:
+    backend = CountingDb()
+    backend.write([SessionBundle(Session(session_id="s", created_at=1), runs)])
+    return backend
+
+
+def ids(runs: list[Run]) -> list[str]:
+    return [one.run_id for one in runs]
+
+
+def test_the_last_turns_come_oldest_first() -> None:
+    assert ids(recent_turns(db(*map(run, range(5))), "s", 2)) == ["r00003", "r00004"]
+
+
+@pytest.mark.parametrize("status", ["PAUSED", "CANCELLED", "ERROR", "REGENERATED", "RUNNING"])
+def test_turns_that_did_not_complete_are_neither_sent_nor_counted(status: str) -> None:
+    backend = db(run(0), run(1), run(2, status=status), run(3, status=status))
+    assert ids(recent_turns(backend, "s", 2)) == ["r00000", "r00001"]
+
+
+def test_a_members_part_of_a_team_run_is_not_a_turn() -> None:
+    backend = db(run(0), run(1, parent_run_id="r00002"), run(2))
+    assert ids(recent_turns(backend, "s", 2)) == ["r00000", "r00002"]
+
+
+def test_of_ten_thousand_runs_only_the_needed_ones_are_read() -> None:
+    backend = db(*(run(index, messages=[]) for index in range(10_000)))
+    assert len(recent_turns(backend, "s", 5)) == 5
+    assert backend.given == 5
+
+
+def test_looking_past_hidden_runs_stays_proportional_to_them() -> None:
+    hidden = [run(index, status="ERROR") for index in range(100, 110)]
+    backend = db(*map(run, range(100)), *hidden)
+    assert len(recent_turns(backend, "s", 2)) == 2
+    assert backend.given < 70
+
+
+def test_no_history_reads_nothing() -> None:
+    backend = db(run(0))
+    assert recent_turns(backend, "s", 0) == []
+    assert backend.given == 0
+
+
+def test_all_turns_can_be_asked_for() -> None:
+    assert len(recent_turns(db(*map(run, range(30))), "s", None)) == 30
+
+
+def test_replayed_and_system_messages_are_not_sent_again() -> None:
+    said = [
+        {"role": "system", "content": "S"},
+        {"role": "developer", "content": "D"},
+        {"role": "user", "content": "old", "from_history": True},
+        {"role": "user", "content": "new"},
+    ]
+    assert wire_messages([run(0, said)]) == [{"role": "user", "content": "new"}]
+
+
+CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+def test_a_tool_call_goes_with_its_result() -> None:
+    said = [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "tool_calls": [CALL]},
+        {"role": "tool", "content": "42", "tool_call_id": "call_1"},
+        {"role": "assistant", "content": "It is 42"},
+    ]
+    assert wire_messages([run(0, said)]) == [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": "", "tool_calls": [CALL]},
+        {"role": "tool", "content": "42", "tool_call_id": "call_1"},
+        {"role": "assistant", "content": "It is 42"},
+    ]
+
+
+def test_a_call_without_a_result_and_a_result_without_a_call_are_left_out() -> None:
+    said = [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": "Let me", "tool_calls": [CALL]},
+        {"role": "tool", "content": "7", "tool_call_id": "call_9"},
+        {"role": "assistant", "tool_calls": [CALL]},
+    ]
+    assert wire_messages([run(0, said)]) == [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "content": "Let me"},
+    ]
+
+
+def test_a_run_that_cannot_be_read_does_not_stop_the_conversation() -> None:
+    broken = Run(
+        run_id="r",
+        session_id="s",
+        status="COMPLETED",
+        created_at=1,
+        run_data=Document(b"{not json"),
+    )
+    assert wire_messages([broken, run(1)]) == [
+        {"role": "user", "content": "q1"},
+        {"role": "assistant", "content": "a1"},
+    ]

@@ -1,0 +1,143 @@
+"""The two sides of a meeting: a process of the real agno, and our own command line."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from agnocli import codec
+
+PROGRAMS = Path(__file__).parent / "programs"
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Nothing of the developer's: no settings, keys or proxies."""
+    return {
+        "HOME": str(home),
+        "PATH": os.environ["PATH"],
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "AGNO_TELEMETRY": "false",
+        "NO_PROXY": "127.0.0.1",
+    }
+
+
+class RealAgno:
+    """A program that uses agno, running until the block is left. It calls functions of `programs/`.
+
+    `warnings` are what agno and python warned of so far.
+    """
+
+    def __init__(self, python: Path, home: Path) -> None:
+        self.warnings: list[str] = []
+        self._errors: IO[str] = (home / f"agno-{os.urandom(4).hex()}.log").open("w+")
+        self._process = subprocess.Popen(
+            [python, PROGRAMS / "main.py"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            cwd=home,
+            env=environment(home),
+        )
+
+    def __call__(self, function: str, *arguments: object, **named: object) -> Any:
+        """Call `module.function` there. AssertionError with its traceback when it fails."""
+        self.ask(function, *arguments, **named)
+        return self.answer()
+
+    def ask(self, function: str, *arguments: object, **named: object) -> None:
+        """Start a call whose `answer` is taken later."""
+        assert self._process.stdin is not None
+        request = {"function": function, "arguments": arguments, "named": named}
+        self._process.stdin.write(codec.line(request) + "\n")
+        self._process.stdin.flush()
+
+    def answer(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self._process.wait(30)
+            self._errors.seek(0)
+            raise AssertionError(f"the program of the real agno failed:\n{self._errors.read()}")
+        reply = codec.decode(line)
+        self.warnings += reply["warnings"]
+        return reply["result"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self._process.kill()
+        self._process.communicate(timeout=30)
+        self._errors.close()
+
+
+class Ours:
+    """`python -m agnocli` on one SQLite file, as somebody with an empty home folder."""
+
+    def __init__(self, file: Path, home: Path) -> None:
+        self.file, self._home = file, home
+
+    def __call__(self, *arguments: str, status: int = 0) -> str:
+        """Standard output. The exit status is checked."""
+        return self.run(*arguments, status=status).stdout
+
+    def run(self, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "agnocli", "-b", f"sqlite:///{self.file}", *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            cwd=self._home,
+            env=environment(self._home),
+            timeout=60,
+        )
+        assert done.returncode == status, done.stderr
+        return done
+
+    def json(self, *arguments: str) -> Any:
+        return codec.decode(self(*arguments, "-o", "json"))
+
+    def chat(self, session_id: str, prompt: str, *, at: str, arguments: tuple[str, ...] = ()) -> str:
+        """One turn with the scripted server at this URL; the answer."""
+        model = f"openai-like:test-model@{at}"
+        answer = self("chat", "-m", model, "-s", session_id, *arguments, prompt)
+        return answer.rstrip("\n")
+
+    def inspect(self, session_id: str) -> Any:
+        return self.json("sessions", "inspect", session_id)
+
+    def list(self) -> dict[str, Any]:
+        """Rows by session id."""
+        return {row["session_id"]: row for row in self.json("sessions", "list", "--all")}
+
+
+def rows(file: Path, sql: str, *bound: object) -> list[dict[str, Any]]:
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
+        return [dict(row) for row in connection.execute(sql, bound)]
+
+
+def run_rows(file: Path, session_id: str) -> list[dict[str, Any]]:
+    return rows(file, "SELECT * FROM agno_runs WHERE session_id = ? ORDER BY run_index", session_id)
+
+
+def folder(file: Path) -> Mapping[str, str]:
+    """What lies beside a file and in it, to the byte."""
+    found = file.parent.glob(f"{file.name}*")
+    return {one.name: hashlib.sha256(one.read_bytes()).hexdigest() for one in found}
