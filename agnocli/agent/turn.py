@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,9 @@ from agnocli.run import RunOutput, RunStatus
 
 OURS = "agnocli"
 """The key in a run's metadata for what Agno has no field for."""
+
+NOT_RUN = "Error: there are no tools in this conversation; nothing was run."
+"""The result of a call that a model makes though it was offered no tools."""
 
 
 class Turn:
@@ -33,7 +37,7 @@ class Turn:
         self._first_token: float | None = None
         self._answer: list[str] = []
         self._reasoning: list[str] = []
-        self._ids = {role: str(uuid.uuid4()) for role in ("system", "user", "assistant")}
+        self._ids: defaultdict[str, str] = defaultdict(lambda: str(uuid.uuid4()))
         self.finished: ModelFinished | None = None
         self.error: str | None = None
 
@@ -96,7 +100,10 @@ class Turn:
         if self._settings.system:
             said.insert(0, self._message("system", self._settings.system))
         if self._answer or self.finished:
-            metrics = self._tokens() | _present(time_to_first_token=self._first_token)
+            metrics = self._tokens() | _present(
+                duration=self._seconds() if self.finished else None,
+                time_to_first_token=self._first_token,
+            )
             calls = self.finished.tool_calls if self.finished else ()
             said.append(
                 self._message(
@@ -114,13 +121,21 @@ class Turn:
         function = call.get("function")
         name = function.get("name") if isinstance(function, Mapping) else None
         return self._message(
-            "tool", NOT_RUN, tool_call_id=call.get("id"), tool_name=name, tool_call_error=True
+            "tool",
+            NOT_RUN,
+            key=f"result of {call.get('id')}",
+            tool_call_id=call.get("id"),
+            tool_name=name,
+            tool_call_error=True,
         )
 
-    def _message(self, role: str, content: str, **more: object) -> dict[str, Any]:
+    def _message(
+        self, role: str, content: str, *, key: str | None = None, **more: object
+    ) -> dict[str, Any]:
+        """`key` tells messages of one role apart; a message keeps its id however often it is stored."""
         reasoning = "".join(self._reasoning) if role == "assistant" else ""
         return _present(
-            id=self._ids[role],
+            id=self._ids[key or role],
             content=content,
             reasoning_content=reasoning or None,
             from_history=False,
@@ -146,6 +161,9 @@ class Turn:
         names = ("input_tokens", "output_tokens", "total_tokens")
         return {name: count for name in names if (count := getattr(self.finished, name))}
 
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._started
+
     def _metrics(self, status: RunStatus) -> dict[str, Any]:
         if status is RunStatus.RUNNING:
             return {}
@@ -154,7 +172,7 @@ class Turn:
         return _present(
             **tokens,
             time_to_first_token=self._first_token,
-            duration=time.perf_counter() - self._started,
+            duration=self._seconds(),
             details=details if tokens else None,
         )
 

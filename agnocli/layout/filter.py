@@ -40,7 +40,7 @@ def decode_cursor(cursor: Cursor) -> tuple[int, str]:
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         match codec.decode(text):
-            case [int(value), str(session_id)]:
+            case [int(value), str(session_id)] if encode_cursor(value, session_id) == cursor:
                 return value, session_id
     except (binascii.Error, ValueError, CodecError):
         pass

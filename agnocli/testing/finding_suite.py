@@ -138,6 +138,12 @@ class FindingSuite(Suite):
         assert ids(tied.find(SessionQuery(sort=Sort.CREATED))) == wanted
         assert ids(tied.find(SessionQuery(sort=Sort.CREATED, reverse=True))) == wanted[::-1]
 
+    def test_zero_is_a_time_as_any_other(self, tied: Backend) -> None:
+        tied.write([sample_bundle("zero", 0, updated_at=0)])
+        assert ids(tied.find(SessionQuery(limit=None)))[-1] == "zero"
+        assert ids(tied.find(SessionQuery(until=1))) == ["zero"]
+        assert "zero" not in ids(tied.find(SessionQuery(since=1)))
+
     @pytest.mark.parametrize("decoding", [{}, {"name": "*"}, {"status": "COMPLETED"}])
     @pytest.mark.parametrize("reverse", [False, True])
     @pytest.mark.parametrize("sort", Sort)

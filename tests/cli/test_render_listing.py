@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -138,6 +139,16 @@ def test_columns_that_are_empty_in_every_row_are_left_out_on_a_terminal() -> Non
     assert "USER" not in printed([row(user_id=None)], tty=True, width=200)
     assert "USER" in printed([row(user_id=None), row()], tty=True, width=200)
     assert "USER" in printed([row(user_id=None)], tty=True, fields=["session_id", "user_id"])
+
+
+def test_a_column_of_rank_0_stays_though_it_is_empty() -> None:
+    assert "NAME" in printed([row(name=None)], tty=True)
+
+
+def test_a_name_of_a_million_characters_is_cut_at_once() -> None:
+    started = time.process_time()
+    assert max(map(len, printed([row(name="x" * 3_000_000)], tty=True).splitlines())) <= 80
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("tty", [True, False])

@@ -93,6 +93,8 @@ LINES = st.sampled_from(
         "W`` W",
         "~~W~~ ~W",
         "_W_ W_W",
+        "W ``W ` W`` W",
+        "~~W W~~ W",
         "[W",
         "W](W",
         "W " * 30,
@@ -263,6 +265,12 @@ def test_marks_that_are_none_stay_text(text: str) -> None:
     assert seen("say " + text) == f"say {text}\n"
 
 
+def test_a_tilde_for_roughly_holds_nothing_back() -> None:
+    out = io.StringIO()
+    MarkdownStream(out, width=60, color=True).feed("about ~5 or ~6 ")
+    assert out.getvalue() == "about ~5 or ~6"
+
+
 def test_a_mark_left_open_holds_text_back_for_a_while_only() -> None:
     out = io.StringIO()
     stream = MarkdownStream(out, width=60, color=True)
@@ -279,6 +287,12 @@ def test_lists_are_indented_and_wrapped_under_their_text() -> None:
 
 def test_numbers_of_a_list_stay_the_numbers_that_were_said() -> None:
     assert seen("3. c\n7. g\n10. j") == "3. c\n7. g\n10. j\n"
+
+
+def test_any_number_opens_an_item_after_a_blank_line() -> None:
+    assert seen("a\n\n7. one two three four five", width=20) == (
+        "a\n\n7. one two three\n   four five\n"
+    )
 
 
 def test_code_in_a_list_item_is_indented_with_it() -> None:
@@ -316,6 +330,20 @@ def test_a_table_too_wide_for_the_terminal_is_listed_with_nothing_lost() -> None
 
 def test_lines_with_bars_that_are_no_table_are_text() -> None:
     assert seen("| a\n| b\n") == "| a\n| b\n"
+    assert seen("|---|\nend") == "|---|\nend\n"
+
+
+def test_a_table_without_headings_has_no_empty_line_for_them() -> None:
+    assert seen("| | |\n|-|-|\n| a | |\n| b | c |") == "a\nb   c\n"
+
+
+def test_chinese_lines_neither_start_with_a_comma_nor_end_with_an_opening_mark() -> None:
+    assert seen("世界你好世界你好世界，再见", width=20) == "世界你好世界你好世\n界，再见\n"
+    assert seen("世界你好世界你好世「界」", width=20) == "世界你好世界你好世\n「界」\n"
+
+
+def test_an_address_is_shown_as_it_is_written() -> None:
+    assert seen("<http://a/%20ü> [b](http://a/%20ü)") == "http://a/%20ü b (http://a/%20ü)\n"
 
 
 @pytest.mark.parametrize(
@@ -324,13 +352,14 @@ def test_lines_with_bars_that_are_no_table_are_text() -> None:
         "a\x1b[2Jb",
         "&#27;[2J",
         "&#x9b;2J",
+        "a &#x202e; b",
         "<http://a/%1b]52;c;x>",
         "```\n\x1b[2J\n```",
         "`\x1b[2J`",
     ],
 )
 def test_control_sequences_get_through_in_no_disguise(text: str) -> None:
-    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", seen(text))
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", seen(text))
 
 
 def test_nothing_said_prints_nothing() -> None:

@@ -14,6 +14,12 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from agnocli import codec
+from agnocli.agent.models import open_model, parse_model
+from agnocli.agent.runner import Conversation, RunEnded
+from agnocli.agent.settings import ChatSettings
+from agnocli.db.sqlite import SqliteDb
+from agnocli.records import SESSION_DOCUMENTS
+from agnocli.run import RunOutput
 
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -72,6 +78,12 @@ class RealAgno:
         self.warnings += reply["warnings"]
         return reply["result"]
 
+    def close(self) -> None:
+        """End the program, as at the end of its input."""
+        if not self._errors.closed:
+            self._process.communicate(timeout=30)
+            self._errors.close()
+
     def __enter__(self) -> Self:
         return self
 
@@ -83,8 +95,7 @@ class RealAgno:
     ) -> None:
         if kind is not None:
             self._process.kill()
-        self._process.communicate(timeout=30)
-        self._errors.close()
+        self.close()
 
 
 class Ours:
@@ -92,19 +103,23 @@ class Ours:
 
     def __init__(self, file: Path, home: Path) -> None:
         self.file, self._home = file, home
+        self.environment = environment(home)
 
     def __call__(self, *arguments: str, status: int = 0) -> str:
         """Standard output. The exit status is checked."""
         return self.run(*arguments, status=status).stdout
 
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "agnocli", "-b", f"sqlite:///{self.file}", *arguments]
+
     def run(self, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "agnocli", "-b", f"sqlite:///{self.file}", *arguments],
+            self.command(*arguments),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             cwd=self._home,
-            env=environment(self._home),
+            env=self.environment,
             timeout=60,
         )
         assert done.returncode == status, done.stderr
@@ -115,9 +130,8 @@ class Ours:
 
     def chat(self, session_id: str, prompt: str, *, at: str, arguments: tuple[str, ...] = ()) -> str:
         """One turn with the scripted server at this URL; the answer."""
-        model = f"openai-like:test-model@{at}"
-        answer = self("chat", "-m", model, "-s", session_id, *arguments, prompt)
-        return answer.rstrip("\n")
+        answer = self("chat", *asking(at), "-s", session_id, *arguments, prompt)
+        return answer.removesuffix("\n")
 
     def inspect(self, session_id: str) -> Any:
         return self.json("sessions", "inspect", session_id)
@@ -125,6 +139,39 @@ class Ours:
     def list(self) -> dict[str, Any]:
         """Rows by session id."""
         return {row["session_id"]: row for row in self.json("sessions", "list", "--all")}
+
+
+def asking(url: str) -> tuple[str, str]:
+    """Which model our command line is to use."""
+    return "-m", f"openai-like:test-model@{url}"
+
+
+class Talk:
+    """Our conversations on one SQLite file, in this process."""
+
+    def __init__(self, file: Path) -> None:
+        self._backend = SqliteDb(db_file=file)
+
+    def conversation(self, session_id: str, at: str, **settings: Any) -> Conversation:
+        model = open_model(parse_model(f"openai-like:test-model@{at}", environ={}), max_retries=0)
+        return Conversation(self._backend, session_id, ChatSettings(model=model, **settings))
+
+    def __call__(self, session_id: str, prompt: str, *, at: str, **settings: Any) -> RunOutput:
+        """One turn with the scripted server at this URL."""
+        *_, ended = self.conversation(session_id, at, **settings).ask(prompt)
+        assert isinstance(ended, RunEnded)
+        return ended.output
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._backend.close()
 
 
 def rows(file: Path, sql: str, *bound: object) -> list[dict[str, Any]]:
@@ -135,6 +182,19 @@ def rows(file: Path, sql: str, *bound: object) -> list[dict[str, Any]]:
 
 def run_rows(file: Path, session_id: str) -> list[dict[str, Any]]:
     return rows(file, "SELECT * FROM agno_runs WHERE session_id = ? ORDER BY run_index", session_id)
+
+
+def said(request: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Role and text of the messages of a request to a model."""
+    return [(one["role"], one["content"]) for one in request["messages"]]
+
+
+def documents(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A session's row with its JSON columns decoded."""
+    return {
+        name: codec.decode(value) if name in SESSION_DOCUMENTS and value is not None else value
+        for name, value in row.items()
+    }
 
 
 def folder(file: Path) -> Mapping[str, str]:

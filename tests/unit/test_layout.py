@@ -270,6 +270,21 @@ def test_any_other_text_is_no_cursor(text: str) -> None:
         filter.decode_cursor(Cursor(text))
 
 
+@pytest.mark.parametrize("junk", ["!", " ", "\n", "=", "====", "\u00e9", "+"])
+def test_a_cursor_with_junk_in_it_is_refused(junk: str) -> None:
+    cursor = filter.encode_cursor(7, "session-1")
+    for spoilt in (cursor + junk, junk + cursor, cursor[:4] + junk + cursor[4:]):
+        with pytest.raises(UsageError):
+            filter.decode_cursor(Cursor(spoilt))
+
+
+@pytest.mark.parametrize(("updated", "listed"), [(None, 5), (0, 0), (3, 3), (9, 9)])
+def test_a_row_is_listed_under_its_last_change(updated: int | None, listed: int) -> None:
+    info = SessionInfo(session_id="s", created_at=5, updated_at=updated)
+    assert filter.sort_key(info, Sort.UPDATED) == listed
+    assert filter.sort_key(info, Sort.CREATED) == 5
+
+
 def test_a_page_draws_no_more_rows_than_it_needs() -> None:
     rows = iter([SessionInfo(session_id=f"{number}", created_at=0) for number in range(10)])
     page = filter.page(rows, SessionQuery(limit=3, skip=2), total=10)

@@ -12,7 +12,7 @@ from agnocli.cli.render.text import Out, cells, neutral, sgr
 from agnocli.cli.render.wrap import Wrapper
 
 _BAR = re.compile(r"(?<!\\)\|")
-_BLANKS_AT_END = re.compile(r"[ \t]+((?:\x1b\[[0-9;]*m)*)$")
+_BLANKS_AT_END = re.compile(r"(?:[ \t]|\x1b\[[0-9;]*m)+$")
 _FRAME = 3
 """Cells a column takes beside its text."""
 
@@ -76,6 +76,7 @@ def _as_grid(
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table.show_header = any(map(_text, rows[0]))
     for cell, alignment, least in zip(rows[0], alignments, words, strict=True):
         head = Text.from_ansi("".join(sgr(*span) for span in cell))
         table.add_column(head, justify=alignment, min_width=least, overflow="fold")
@@ -91,7 +92,8 @@ def _as_grid(
         _environ={},
     ).print(table)
     for line in canvas.getvalue().split("\n")[:-1]:
-        stream.write(prefix + _BLANKS_AT_END.sub(r"\1", line) + "\n")
+        body = _BLANKS_AT_END.sub(lambda end: re.sub("[ \t]", "", end[0]), line)
+        stream.write((prefix + body if body else prefix.rstrip()) + "\n")
 
 
 def _as_list(
