@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import msgspec
@@ -66,6 +66,7 @@ class Conversation:
         self.backend, self.session_id, self.settings = backend, session_id, settings
         self._name, self._state = name, state or {}
         self._pump: Pump | None = None
+        self._stopped = False
 
     def stored(self) -> Session | None:
         """The session's row, None before its first turn. SessionConflictError when another user owns it."""
@@ -80,14 +81,19 @@ class Conversation:
         """Mark turns that a dead process left unfinished."""
         return recover(self.backend, self.session_id) if self.stored() else Recovery()
 
-    def ask(self, text: str, *, replaces: str | None = None) -> Iterator[RunEvent]:
+    def ask(
+        self, text: str, *, replaces: str | None = None
+    ) -> Generator[RunEvent, None, None]:
         """One turn. However it ends, what was said is stored first: an abandoned turn as CANCELLED.
 
         Model errors are in the last event; errors of the backend are raised.
         """
+        self._stopped = False
         turn, request = self._begin(text, replaces)
         status, failure = RunStatus.CANCELLED, None
         self._pump = Pump(self.settings.model, request)
+        if self._stopped:
+            self._pump.stop()
         try:
             yield RunStarted(self.session_id, turn.run_id)
             yield from self._listen(turn, self._pump)
@@ -104,12 +110,13 @@ class Conversation:
 
     def stop(self) -> None:
         """Stop the running answer and keep what was said; fit for a signal handler."""
+        self._stopped = True
         if self._pump is not None:
             self._pump.stop()
 
     def _begin(self, text: str, replaces: str | None) -> tuple[Turn, ChatRequest]:
         session = self.stored()
-        past = self._history() if session else []
+        request = self._request(session, text)
         if session is None:
             session = new_session(self.session_id, self.settings, text, self._name, self._state)
             turn = Turn(session, self.settings, text)
@@ -118,14 +125,21 @@ class Conversation:
         else:
             turn = Turn(session, self.settings, text, replaces=replaces)
             self.backend.append_run(turn.row(RunStatus.RUNNING))
+        return turn, request
+
+    def request(self, text: str) -> ChatRequest:
+        """What the next turn would send. Nothing is sent or stored."""
+        return self._request(self.stored(), text)
+
+    def _request(self, session: Session | None, text: str) -> ChatRequest:
+        past = self._history() if session else []
         system = self.settings.system
         head = [{"role": "system", "content": system}] if system else []
-        request = ChatRequest(
+        return ChatRequest(
             messages=[*head, *past, {"role": "user", "content": text}],
             stream=self.settings.stream,
             options=self.settings.options,
         )
-        return turn, request
 
     def _create(self, session: Session, turn: Turn) -> bool:
         """Store session and question at once; False when another process just made that session."""
@@ -140,7 +154,7 @@ class Conversation:
         turns = recent_turns(self.backend, self.session_id, self.settings.history_runs)
         return wire_messages(turns)
 
-    def _listen(self, turn: Turn, pump: Pump) -> Iterator[RunEvent]:
+    def _listen(self, turn: Turn, pump: Pump) -> Generator[RunEvent, None, None]:
         stored_at, unstored = time.monotonic(), False
         while True:
             try:

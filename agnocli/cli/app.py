@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -51,30 +53,42 @@ root = application(
 
 
 @root.callback(cls=_Root)
-def _root(
-    context: typer.Context,
-    version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True),
-) -> None:
-    if version:
-        from agnocli import __version__
-        from agnocli.cli.context import App
-
-        if not App(_options(context)).json({"name": "agnocli", "version": __version__}):
-            typer.echo(f"agnocli {__version__}")
-        raise typer.Exit
-
-
-def _options(context: typer.Context) -> GlobalOptions:
-    return context.find_root().ensure_object(GlobalOptions)
+def _root() -> None:
+    pass
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the program; returns its exit status."""
-    options = GlobalOptions()
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    _open_streams()
     try:
-        return _dispatch(list(arguments), options)
+        status = _caught(list(arguments), GlobalOptions())
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever read us has had enough
+        _abandon_stdout()
+        return ExitStatus.BROKEN_PIPE
+    except OSError as error:
+        _abandon_stdout()
+        sys.stderr.write(f"error: {error.filename or 'the output'}: {error.strerror}\n")
+        return ExitStatus.FAILED
+
+
+def _open_streams() -> None:
+    """Something to write to even where the caller closed it; and no character that cannot be written."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+        getattr(sys, name).reconfigure(errors="backslashreplace")
+
+
+def _abandon_stdout() -> None:
+    """Nor is there anybody to flush to at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _caught(arguments: list[str], options: GlobalOptions) -> int:
+    try:
+        return _dispatch(arguments, options)
     except AgnoCLIError as error:
         return _report(error, options, arguments)
     except typer.Exit as done:
@@ -83,10 +97,10 @@ def main(arguments: Sequence[str]) -> int:
         return _report(_usage(error), options, arguments)
     except (KeyboardInterrupt, typer.Abort):
         return ExitStatus.INTERRUPTED
-    except BrokenPipeError:
-        # whoever read us has had enough; nor is there anybody to flush to at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitStatus.BROKEN_PIPE
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the one place where nothing is let through
+        return _report(_unexpected(error), options, arguments)
 
 
 def _dispatch(arguments: list[str], options: GlobalOptions) -> int:
@@ -100,7 +114,6 @@ def _dispatch(arguments: list[str], options: GlobalOptions) -> int:
     with command.make_context("agno", arguments, obj=options) as context:
         environment_default(options)
         status = command.invoke(context)
-        sys.stdout.flush()
     return status if isinstance(status, int) else ExitStatus.OK
 
 
@@ -111,6 +124,8 @@ def _agnoctl(arguments: Sequence[str]) -> int | None:
     try:
         agnoctl = import_module("agnoctl.main")
     except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "agnoctl":
+            raise
         raise ConfigError(
             f"`agno {arguments[0]}` is a command of Agno's own CLI, which is not installed here",
             hint="pip install agnoctl; the commands of this program: agno --help",
@@ -126,17 +141,39 @@ def _usage(error: typer.TyperException) -> UsageError:
     return UsageError(error.format_message(), hint=f"{path} --help")
 
 
+def _unexpected(error: Exception) -> AgnoCLIError:
+    from agnocli.config import masked
+
+    failure = AgnoCLIError(
+        f"unexpected {type(error).__name__}: {masked(str(error))}",
+        hint="this is a mistake in agnocli: run it again with --debug, and report what that says",
+    )
+    failure.__cause__ = error
+    return failure
+
+
 def _report(error: AgnoCLIError, options: GlobalOptions, arguments: Sequence[str]) -> int:
     from agnocli.cli.render.notes import error as print_error
 
     status = exit_status(error)
     color = {"always": True, "never": False}.get(options.color or "auto")
-    print_error(error, name=_name(error), code=status, as_json=options.json, color=color)
+    as_json = options.json or _asks_for_json(arguments)
+    print_error(error, name=_name(error), code=status, as_json=as_json, color=color)
     if options.debug:
-        import traceback
+        from traceback import format_exception
 
-        traceback.print_exception(error)
+        from agnocli.config import masked
+
+        sys.stderr.write(str(masked("".join(format_exception(error)))))
     return status
+
+
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    """Whether JSON is asked for, in a line that could not be parsed as a whole."""
+    if not any(one.startswith(("-o", "--output")) for one in arguments):
+        return os.environ.get("AGNO_OUTPUT") in ("json", "jsonl")
+    line = " ".join(arguments)
+    return re.search(r"(^| )(-o|--output)[ =]?jsonl?( |$)", line) is not None
 
 
 def _name(error: AgnoCLIError) -> str:

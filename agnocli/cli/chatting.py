@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
@@ -13,13 +13,21 @@ import msgspec
 
 from agnocli.abc import Backend, ChatRequest, ModelEvent, TextDelta
 from agnocli.agent.models import open_model, parse_model
-from agnocli.agent.models.providers import ModelSpec
+from agnocli.agent.models.providers import (
+    ECHO,
+    OPENAI,
+    ModelSpec,
+    Provider,
+    Secret,
+    find_provider,
+)
 from agnocli.agent.runner import Conversation, RunEnded, RunEvent
 from agnocli.agent.settings import ChatSettings
 from agnocli.cli.context import App
 from agnocli.config import agent_config, resolve
 from agnocli.config.model import AgentConfig
 from agnocli.errors import BackendNotSetUpError, ConfigError, SessionNotFoundError
+from agnocli.records import SessionBundle
 
 if TYPE_CHECKING:
     from agnocli.cli.render.markdown import AnswerStream
@@ -73,13 +81,36 @@ def choose_agent(app: App, name: str | None) -> AgentConfig:
 
 
 def choose_model(app: App, options: ChatOptions, agent: AgentConfig) -> ModelSpec:
-    """Flag, AGNO_MODEL, the agent's, or OpenAI's when its key is there; ConfigError tells the ways to get one."""
-    name, _ = resolve("model", options.model, app.environ, agent.model, None)
+    """Flag, AGNO_MODEL, the agent's, or OpenAI's when its key is there; ConfigError tells the ways to get one.
+
+    The agent's address and key go with the agent's model, not with another one that was asked for.
+    """
+    name, origin = resolve("model", options.model, app.environ, agent.model, None)
     if name is None and app.environ.get("OPENAI_API_KEY"):
         name = "openai:gpt-4o-mini"
     if name is None:
         raise ConfigError("no model is configured", hint=WAYS_TO_A_MODEL)
-    return parse_model(name, base_url=options.base_url or agent.base_url, environ=app.environ)
+    own = agent if origin == "file" or agent.model is None else AgentConfig()
+    base_url, provider = options.base_url, find_provider(name.partition(":")[0])
+    given_with_it = name == options.model and "@http" in name
+    if not given_with_it and provider is not ECHO:
+        base_url, _ = resolve("base_url", base_url, app.environ, own.base_url, None)
+    return _with_key(name, provider, base_url, own.api_key, app.environ)
+
+
+def _with_key(
+    name: str,
+    provider: Provider | None,
+    base_url: str | None,
+    api_key: str | None,
+    environ: Mapping[str, str],
+) -> ModelSpec:
+    """The model, with the agent's own key in the place of the environment's."""
+    if not api_key:
+        return parse_model(name, base_url=base_url, environ=environ)
+    variables = dict.fromkeys((provider or OPENAI).key_env, api_key)
+    spec = parse_model(name, base_url=base_url, environ={**environ, **variables})
+    return msgspec.structs.replace(spec, key=Secret(api_key.strip()))
 
 
 WAYS_TO_A_MODEL = (
@@ -103,7 +134,7 @@ def settings(app: App, options: ChatOptions) -> ChatSettings:
         agent_name=name,
         system=options.system if options.system is not None else system_text(agent),
         history_runs=runs,
-        user_id=options.user or agent.user_id,
+        user_id=user_id(app, options),
         stream=options.stream,
         options={key: value for key, value in further.items() if value is not None},
     )
@@ -120,6 +151,24 @@ def system_text(agent: AgentConfig) -> str | None:
     return "\n\n".join(filter(None, parts)) or None
 
 
+def user_id(app: App, options: ChatOptions) -> str | None:
+    return options.user or choose_agent(app, options.agent).user_id
+
+
+def open_backend(app: App, options: ChatOptions) -> Backend:
+    """Where the conversation is kept; with --no-save a copy in memory of the session that is gone on with."""
+    backend = app.backend(read_only=not options.save)
+    if options.save:
+        return backend
+    copy = app.backend("memory://")
+    if options.session is None and not options.continue_:
+        return copy
+    session_id, stored = choose_session(app, backend, options)
+    if stored:
+        copy.write([SessionBundle(backend.get(session_id), backend.runs(session_id))])
+    return copy
+
+
 def choose_session(app: App, backend: Backend, options: ChatOptions) -> tuple[str, bool]:
     """The session's id, and whether it is stored already. Says what it chose where that is not plain."""
     import uuid
@@ -127,7 +176,7 @@ def choose_session(app: App, backend: Backend, options: ChatOptions) -> tuple[st
     from agnocli.sessions.resolve import latest, resolve
 
     if options.continue_:
-        return latest(backend, user_id=options.user), True
+        return latest(backend, user_id=user_id(app, options)), True
     if options.session is None:
         return str(uuid.uuid4()), False
     try:
@@ -145,13 +194,18 @@ def choose_session(app: App, backend: Backend, options: ChatOptions) -> tuple[st
 class RawAnswer:
     """The answer's characters exactly as they come."""
 
+    def __init__(self) -> None:
+        self._last = "\n"
+
     def feed(self, delta: str) -> None:
         sys.stdout.write(delta)
         sys.stdout.flush()
+        self._last = delta[-1:] or self._last
 
     def finish(self) -> None:
-        sys.stdout.write("\n")
-        sys.stdout.flush()
+        if self._last != "\n":
+            sys.stdout.write("\n")
+            sys.stdout.flush()
 
 
 def answer_view(app: App, *, raw: bool) -> AnswerStream:
@@ -170,23 +224,25 @@ def show(events: Iterator[RunEvent], view: AnswerStream, waiting: TextIO) -> Run
     from agnocli.cli.render.notes import Waiting
 
     ended: RunEnded | None = None
-    with Waiting(waiting) as sign:
-        for event in events:
-            if isinstance(event, TextDelta):
-                sign.stop()
-                view.feed(event.text)
-            elif isinstance(event, RunEnded):
-                ended = event
-    view.finish()
+    try:
+        with Waiting(waiting) as sign:
+            for event in events:
+                if isinstance(event, TextDelta):
+                    sign.stop()
+                    view.feed(event.text)
+                elif isinstance(event, RunEnded):
+                    ended = event
+    finally:
+        view.finish()
     assert ended is not None
     return ended
 
 
-def remarks(app: App, ended: RunEnded) -> None:
+def remarks(app: App, ended: RunEnded, *, stopped: str = "stopped; what was said is kept") -> None:
     """What the answer itself does not tell."""
     output = ended.output
     if output.status == "CANCELLED":
-        app.note("stopped; what was said is kept")
+        app.note(stopped)
     elif output.finish_reason == "length":
         app.warn("the answer was cut off at the model's length limit")
     elif ended.error is None and output.finish_reason is None:
@@ -196,12 +252,12 @@ def remarks(app: App, ended: RunEnded) -> None:
 
 
 @contextmanager
-def stopping(conversation: Conversation) -> Iterator[list[int]]:
+def stopping(conversation: Conversation, came: list[int] | None = None) -> Iterator[list[int]]:
     """Ctrl-C, SIGTERM and a closed terminal stop the answer instead of the program; a second Ctrl-C ends it.
 
-    Gives the list of signals that came.
+    Gives the list of signals that came: `came`, if given.
     """
-    came: list[int] = []
+    came = [] if came is None else came
 
     def stop(number: int, frame: FrameType | None) -> None:
         came.append(number)

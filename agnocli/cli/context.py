@@ -61,6 +61,7 @@ class App:
             from agnocli.config import load_config
 
             self._config = load_config(self.options.config, self.environ)
+            self.detail(f"configuration: {self._config.path or 'built-in defaults'}")
         return self._config
 
     def backend(self, reference: str | None = None, *, read_only: bool = False) -> Backend:
@@ -71,6 +72,7 @@ class App:
         chosen = backend_config(self.config, reference or self.options.backend, self.environ)
         backend = open_backend(chosen, read_only=read_only)
         self._opened.append(backend)
+        self.detail(f"backend {chosen.name}: {backend.address}")
         return backend
 
     def backend_name(self) -> str:
@@ -122,6 +124,11 @@ class App:
             from agnocli.cli.render.notes import note
 
             note(text, color=self._stderr_color())
+
+    def detail(self, text: str) -> None:
+        """What only --verbose tells."""
+        if self.options.verbose:
+            self.note(text)
 
     def warn(self, text: str) -> None:
         from agnocli.cli.render.notes import warn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
@@ -37,6 +38,7 @@ class GlobalOptions(msgspec.Struct, kw_only=True):
     no_input: bool = False
     yes: bool = False
     dry_run: bool = False
+    version: bool = False
 
     @property
     def json(self) -> bool:
@@ -93,15 +95,52 @@ _GLOBAL = [
     _option("--no-input", flag=True, help="Never ask anything."),
     _option("-y", "--yes", flag=True, help="Answer yes to confirmations."),
     _option("-n", "--dry-run", flag=True, help="Only say what would be done."),
+    _option("--version", flag=True, help="Print the version."),
 ]
-_GLOBAL_NAMES = {name for option in _GLOBAL for name in option.opts}
+
+
+def _version_if_asked(context: typer.Context) -> None:
+    """After all options are read, since -o may stand behind."""
+    options = context.find_root().ensure_object(GlobalOptions)
+    if not options.version:
+        return
+    from agnocli import __version__, codec
+
+    found = {"name": "agnocli", "version": __version__}
+    typer.echo(codec.line(found) if options.json else f"agnocli {__version__}")
+    raise typer.Exit
 
 
 class Command(TyperCommand):
     """A command that takes the global options too, without listing them in its own help."""
 
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        for param in self.params:
+            param.metavar = param.metavar or _metavar(param)
+
     def get_params(self, ctx: Any) -> list[Any]:
         return [*super().get_params(ctx), *_own(_GLOBAL, self.params)]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        finally:
+            _version_if_asked(ctx)
+
+    def invoke(self, ctx: Any) -> Any:
+        for param in self.params:
+            given = ctx.params.get(param.name)
+            for value in given if isinstance(given, list | tuple) else (given,):
+                if isinstance(value, str):
+                    _check_text(param, value)
+        return super().invoke(ctx)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        arguments = [one for one in self.params if one.param_type_name == "argument"]
+        names = [f"{one.metavar}{'' if one.nargs == 1 else '...'}" for one in arguments]
+        pairs = zip(arguments, names, strict=True)
+        return ["[OPTIONS]", *(name if one.required else f"[{name}]" for one, name in pairs)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         records = [one.get_help_record(ctx) for one in super().get_params(ctx)]
@@ -121,9 +160,49 @@ def _own(options: list[TyperOption], params: list[Any]) -> list[TyperOption]:
     return [one for one in options if taken.isdisjoint(one.opts)]
 
 
+def _metavar(param: Any) -> str | None:
+    if getattr(param, "is_flag", False):
+        return None
+    if choices := getattr(param.type, "choices", None):
+        return "|".join(str(getattr(one, "value", one)) for one in choices)
+    return "N" if "int" in param.type.name else str(param.name).strip("_").upper()
+
+
+def _check_text(param: Any, value: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        name = param.opts[0] if param.param_type_name == "option" else param.metavar
+        raise UsageError(
+            f"{name} is not valid UTF-8", hint="convert it, as with iconv -t utf-8"
+        ) from error
+
+
 class Group(TyperGroup):
     def get_params(self, ctx: Any) -> list[Any]:
         return [*super().get_params(ctx), *_GLOBAL]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        finally:
+            _version_if_asked(ctx)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, known = args[0], self.list_commands(ctx)
+        if name in known or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        near = get_close_matches(name, known, n=1)
+        guess = f"did you mean {near[0]!r}? " if near else ""
+        raise UsageError(f"no such command: {name}", hint=f"{guess}{ctx.command_path} --help")
+
+    def invoke(self, ctx: Any) -> Any:
+        if ctx._protected_args:
+            return super().invoke(ctx)
+        if not ctx.find_root().ensure_object(GlobalOptions).json:
+            typer.echo(ctx.get_help(), err=True)
+            raise typer.Exit(2)
+        raise UsageError("no command is given", hint=f"{ctx.command_path} --help")
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         self.format_commands(ctx, formatter)
@@ -149,6 +228,5 @@ def application(help: str | None = None) -> typer.Typer:
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        no_args_is_help=help is not None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from agnocli.errors import UsageError
 
@@ -14,14 +14,14 @@ def moment(text: str | None, now: float) -> int | None:
     """Epoch seconds for `36h`, `7d`, `today`, `yesterday`, a date or an ISO time; local where no zone is given."""
     if text is None:
         return None
-    if match := re.fullmatch(r"(\d+)([smhdw])", text):
-        return int(now) - int(match[1]) * _UNITS[match[2]]
+    if match := re.fullmatch(r"(\d{1,9})([smhdw])", text):
+        return max(0, int(now) - int(match[1]) * _UNITS[match[2]])
     if text in ("today", "yesterday"):
-        midnight = datetime.fromtimestamp(now).astimezone().replace(hour=0, minute=0, second=0)
-        return int((midnight - timedelta(days=text == "yesterday")).timestamp())
+        day = datetime.fromtimestamp(now).date() - timedelta(days=text == "yesterday")
+        return int(datetime.combine(day, time()).timestamp())
     try:
-        return int(datetime.fromisoformat(text).astimezone().timestamp())
-    except ValueError:
+        return int(datetime.fromisoformat(text).timestamp())
+    except (ValueError, OverflowError):
         raise UsageError(
             f"{text!r} is not a time",
             hint="as 36h, 7d, 2w, yesterday, 2026-01-31 or 2026-01-31T12:00:00Z",

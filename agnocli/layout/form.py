@@ -10,19 +10,24 @@ from agnocli.records import SESSION_COLUMNS, SESSION_DOCUMENTS, Document, Run, S
 
 
 def session_json(session: Session, runs: Iterable[Run]) -> Iterator[str]:
-    """JSON text in pieces, one run at a time; stored documents go through with their own text.
+    """JSON text in pieces and on one line, one run at a time; stored documents go through with their own text.
 
-    A document that is not JSON at all becomes a JSON string of its characters.
+    A document that is not JSON at all becomes a JSON string of its characters. Columns that are not Agno's stand
+    behind Agno's.
     """
-    head = []
-    for name in SESSION_COLUMNS:
-        value = getattr(session, name)
-        text = document_text(value) if name in SESSION_DOCUMENTS else codec.line(value)
-        head.append(f'"{name}": {text}')
+    head = [f"{codec.line(name)}: {text}" for name, text in _columns(session)]
     yield "{" + ", ".join(head) + ', "runs": ['
     for number, run in enumerate(runs):
         yield (", " if number else "") + document_text(run.run_data)
     yield "]}"
+
+
+def _columns(session: Session) -> Iterator[tuple[str, str]]:
+    for name in SESSION_COLUMNS:
+        value = getattr(session, name)
+        yield name, document_text(value) if name in SESSION_DOCUMENTS else codec.line(value)
+    for name, value in session.extra.items():
+        yield name, codec.line(_readable(value) if isinstance(value, bytes) else value)
 
 
 def document_text(document: Document | None) -> str:
@@ -30,6 +35,12 @@ def document_text(document: Document | None) -> str:
         return "null"
     try:
         codec.decode(document)
-        return document.decode()
-    except (CodecError, UnicodeDecodeError):
-        return codec.line(document.decode("utf-8", "backslashreplace"))
+    except CodecError:
+        return codec.line(_readable(document))
+    # a bare surrogate leaves as the JSON escape of itself; line ends can only stand between tokens
+    text = document.decode("utf-8", "surrogatepass").encode("utf-8", "backslashreplace").decode()
+    return text.replace("\r", " ").replace("\n", " ")
+
+
+def _readable(value: bytes) -> str:
+    return value.decode("utf-8", "backslashreplace")

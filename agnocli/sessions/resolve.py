@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
+import msgspec
+
 from agnocli.abc import Backend, SessionQuery
 from agnocli.errors import AmbiguousReferenceError, SessionNotFoundError, UsageError
 
 SHORTEST_PREFIX = 4
+_PAGE = 100
 _NEARBY = 500
 """Sessions among which the nearest are looked for when nothing fits."""
 
@@ -29,16 +32,22 @@ def latest(backend: Backend, *, user_id: str | None = None) -> str:
     """The session that changed last, of one user's if asked."""
     page = backend.find(SessionQuery(limit=1, user_id=user_id))
     if not page.items:
-        raise SessionNotFoundError(
-            "@last", hint="nothing is stored here yet; start with: agno chat"
-        )
+        whose = f"user {user_id!r} has none here" if user_id else "nothing is stored here"
+        raise SessionNotFoundError("@last", hint=f"{whose} yet; start with: agno chat")
     return page.items[0].session_id
 
 
 def _named(backend: Backend, name: str) -> list[str]:
+    """Ids of sessions of exactly this name; the listing ignores case, so its pages hold others too."""
     glob = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
-    page = backend.find(SessionQuery(name=glob, limit=10))
-    return [info.session_id for info in page.items if info.name == name]
+    query, found = SessionQuery(name=glob, limit=_PAGE), list[str]()
+    while len(found) < 2:
+        page = backend.find(query)
+        found += (info.session_id for info in page.items if info.name == name)
+        if page.next is None:
+            break
+        query = msgspec.structs.replace(query, after=page.next)
+    return found
 
 
 def _by_prefix(backend: Backend, reference: str) -> str:

@@ -95,3 +95,17 @@ def stopped_by(stream: EventStream, when: Callable[[], object]) -> list[ModelEve
     rest = list(stream)
     helper.join(20)
     return rest
+
+
+@pytest.fixture
+def join_threads() -> Callable[[], None]:
+    """Waits until the requests that this test gave up are over behind their streams."""
+    before = set(threading.enumerate())
+
+    def join() -> None:
+        for thread in set(threading.enumerate()) - before:
+            if thread.name == "model":
+                thread.join(20)
+                assert not thread.is_alive()
+
+    return join

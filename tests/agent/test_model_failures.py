@@ -45,6 +45,7 @@ ONCE = {"retry-after-ms": "1"}
         (402, "pay first", None, "no credit", False),
         (429, "You exceeded your current quota", "insufficient_quota", "no credit", False),
         (429, "slow down", None, "wait", True),
+        (408, "too late", None, "ask again", True),
         (500, "oops", None, "ask again", True),
         (529, "overloaded", None, "ask again", True),
     ],
@@ -94,10 +95,13 @@ def test_a_key_that_a_server_repeats_is_not_shown(serve: Serve) -> None:
     assert "check the key in OPENAI_API_KEY" in (error.hint or "")
 
 
-def test_a_missing_v1_is_guessed(serve: Serve) -> None:
-    server = serve()
-    root = server.base_url.removesuffix("/v1")
-    error = failure(open_model(parse("openai-like:m", root)))
+@pytest.mark.parametrize("by_environment", [True, False])
+def test_a_missing_v1_is_guessed(serve: Serve, by_environment: bool) -> None:
+    root = serve().base_url.removesuffix("/v1")
+    environ = {"OPENAI_BASE_URL": root} if by_environment else {}
+    spec = parse_model("openai:m", base_url=None if by_environment else root, environ=environ)
+    error = failure(open_model(spec))
+    assert error.message.startswith(f"the server at {root} answered 404")
     assert f"Try {root}/v1" in (error.hint or "")
 
 

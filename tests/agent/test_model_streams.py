@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import gc
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 
 from agnocli.abc import TextDelta
-from agnocli.agent.models.stream import EventStream
+from agnocli.agent.models.stream import EventStream, Line
 from agnocli.testing.openai_server import (
     Answer,
     Error,
@@ -48,6 +50,27 @@ def test_closing_ends_the_wait_before_a_retry(serve: Serve) -> None:
     stream = model_at(server).stream(PLAIN)
     assert isinstance(stream, EventStream)
     assert stopped_by(stream, lambda: server.wait_for_requests(1)) == []
+
+
+def test_a_stream_that_was_closed_is_not_retried(
+    serve: Serve, join_threads: Callable[[], None]
+) -> None:
+    server = serve(Error(503, "busy", headers={"retry-after-ms": "100"}))
+    stream = model_at(server).stream(PLAIN)
+    assert isinstance(stream, EventStream)
+    assert stopped_by(stream, lambda: server.wait_for_requests(1)) == []
+    join_threads()
+    assert len(server.requests) == 1
+
+
+def test_a_connection_made_after_the_closing_is_cut_at_once() -> None:
+    line = Line()
+    line.cut()
+    here, there = socket.socketpair()
+    with here, there:
+        line.attach(here)
+        there.settimeout(20)
+        assert there.recv(1) == b""
 
 
 def test_dropping_a_stream_ends_its_request(serve: Serve) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -105,6 +106,22 @@ def test_a_tool_call_keeps_what_its_provider_added_and_always_has_an_id(serve: S
     assert str(finished.tool_calls[0]["id"]).startswith("call_")
 
 
+def test_calls_without_ids_are_told_apart_by_index(serve: Serve) -> None:
+    sent = [fragment(None, name, "{}", index=index) for index, name in enumerate("fg")]
+    finished = ask(model_at(serve(chunks(*sent))))[-1]
+    assert isinstance(finished, ModelFinished)
+    assert [one["function"] for one in finished.tool_calls] == [
+        {"name": "f", "arguments": "{}"},
+        {"name": "g", "arguments": "{}"},
+    ]
+
+
+def test_a_total_that_is_not_counted_is_the_sum(serve: Serve) -> None:
+    usage = {"prompt_tokens": 3, "completion_tokens": 4}
+    finished = ask(model_at(serve(chunks(chunk({}), {"choices": [], "usage": usage}))))[-1]
+    assert finished == ModelFinished(input_tokens=3, output_tokens=4, total_tokens=7)
+
+
 def test_reasoning_is_found_where_servers_put_it(serve: Serve) -> None:
     parts = [
         {"type": "thinking", "thinking": [{"type": "text", "text": "c"}]},
@@ -163,10 +180,11 @@ def test_echo_answers_a_conversation_without_a_question() -> None:
     assert "You said nothing." in words(echo())
 
 
-def test_echo_can_be_slow_and_is_given_up_at_once() -> None:
+def test_echo_can_be_slow_and_is_given_up_at_once(join_threads: Callable[[], None]) -> None:
     stream = open_model(parse("echo:slow=3600000")).stream(PLAIN)
     assert isinstance(stream, EventStream)
     assert stopped_by(stream, lambda: None) == []
+    join_threads()
     assert words(echo(("user", "x"), model_id="slow=1")).startswith("I am echo")
 
 

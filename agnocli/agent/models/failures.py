@@ -62,7 +62,7 @@ def _key_hint(spec: ModelSpec) -> str:
 def _missing_hint(spec: ModelSpec) -> str:
     if spec.provider.key == "ollama" and is_local(spec.base_url):
         return f"get the model with `ollama pull {spec.id}`"
-    if urlsplit(spec.base_url).path in ("", "/") and spec.own_url:
+    if urlsplit(spec.base_url).path in ("", "/") and _elsewhere(spec):
         return f"does the address end in /v1? Try {shown_url(spec.base_url)}/v1"
     return f"check the model's name ({spec.id}); `agno models list` shows the providers"
 
@@ -151,9 +151,13 @@ def _reason(error: BaseException) -> str:
 
 
 def _who(spec: ModelSpec) -> str:
-    if spec.own_url or not spec.provider.base_url:
-        return f"the server at {shown_url(spec.base_url)}"
-    return spec.provider.label
+    return f"the server at {shown_url(spec.base_url)}" if _elsewhere(spec) else spec.provider.label
+
+
+def _elsewhere(spec: ModelSpec) -> bool:
+    """Whether it is not the provider's own address that was asked."""
+    home = (spec.provider.base_url, spec.provider.keyed_url)
+    return spec.own_url or (spec.base_url not in home and "{" not in spec.provider.base_url)
 
 
 def said(spec: ModelSpec, body: object) -> str:

@@ -115,8 +115,6 @@ def concessions(body: Body, refusal: str) -> tuple[str, ...]:
     """Which concessions answer a refusal (a 400 as text); none where it is about something else."""
     if not _OBJECTION.search(refusal):
         return ()
-    if "max_tokens" in body and "max_completion_tokens" in body:
-        return ()
     return tuple(
         word
         for word, concede in CONCESSIONS.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import RLock
+from threading import Lock, RLock
 
 from agnocli.db.sql.dialect import Connection, DBCursor, Dialect
 from agnocli.errors import AgnoCLIError
@@ -23,7 +23,7 @@ class Connections:
     ) -> None:
         self._dialect, self._address = dialect, address
         self._open_reader, self._open_writer = open_reader, open_writer
-        self._lock = RLock()
+        self._write_lock, self._idle_lock = RLock(), Lock()
         self._idle: list[Connection] = []
         self._writer: Connection | None = None
         self._closed_at = 0
@@ -55,14 +55,14 @@ class Connections:
                 self._give_back(connection, healthy and generation == self._closed_at)
 
     def _take(self) -> Connection:
-        with self._lock:
+        with self._idle_lock:
             if self._idle:
                 return self._idle.pop()
         return self._open_reader()
 
     def _give_back(self, connection: Connection, keep: bool) -> None:
         if keep:
-            with self._lock:
+            with self._idle_lock:
                 self._idle.append(connection)
         else:
             connection.close()
@@ -70,7 +70,7 @@ class Connections:
     @contextmanager
     def writing(self, *, create: bool) -> Iterator[DBCursor]:
         """A transaction: committed at the end, rolled back on any error. `create`: the database may be made for it."""
-        with self._lock, self.translated():
+        with self._write_lock, self.translated():
             if self._writer is None:
                 self._writer = self._open_writer(create)
             cursor = self._writer.cursor()
@@ -94,7 +94,7 @@ class Connections:
             self._writer = None
 
     def close(self) -> None:
-        with self._lock, self.translated():
+        with self._write_lock, self._idle_lock, self.translated():
             self._closed_at += 1
             for connection in (*self._idle, self._writer):
                 if connection is not None:

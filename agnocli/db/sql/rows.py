@@ -51,7 +51,10 @@ def _extra(values: dict[str, Any], known: tuple[str, ...]) -> Mapping[str, objec
 def read_session(
     cursor: DBCursor, found: Statements, session_id: str, *, lock: bool = False
 ) -> Session:
-    cursor.execute(found.session(lock=lock), [session_id])
+    try:
+        cursor.execute(found.session(lock=lock), [session_id])
+    except UnicodeEncodeError as error:
+        raise SessionNotFoundError(session_id) from error
     if (row := cursor.fetchone()) is None:
         raise SessionNotFoundError(session_id)
     return to_session(row, found)

@@ -166,12 +166,24 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
         order = f"ORDER BY moment{time_down}, id{id_down}"
         chosen = f"SELECT session_id AS id, {moment} AS moment FROM {self.sessions} WHERE {where}"
         if limit is not None:
-            chosen += f" {order} LIMIT {mark}"
-            bound.append(limit)
+            chosen += self._bound_by_newest(query, where) + f" {order} LIMIT {mark}"
+            bound += [*bound, limit, limit]
         return (
             f"SELECT {self._session_list('s.')} FROM ({chosen}) AS page"
             f" JOIN {self.sessions} AS s ON s.session_id = page.id {order}",
             bound,
+        )
+
+    def _bound_by_newest(self, query: SessionQuery, where: str) -> str:
+        """Whatever is on the page lies at or above the lowest of any so many matching rows.
+
+        Those made last are at hand in an index and mostly are the page: so nearly nothing is left to sort.
+        """
+        best, down, sign = ("MAX", "", "<=") if query.reverse else ("MIN", " DESC", ">=")
+        moment = _moment(query.sort)
+        return (
+            f" AND {moment} {sign} (SELECT {best}(moment) FROM (SELECT {moment} AS moment FROM {self.sessions}"
+            f" WHERE {where} ORDER BY created_at{down} LIMIT {self.dialect.placeholder}) AS newest)"
         )
 
     def total(self, query: SessionQuery) -> tuple[str, list[Any]]:

@@ -205,13 +205,16 @@ class SQLStore:
             return [one for (one,) in cursor.fetchall()]
 
     def find(self, query: SessionQuery) -> Page:
-        after = listing.decode_cursor(query.after) if query.after else None
+        after = None if query.after is None else listing.decode_cursor(query.after)
         decoding = listing.needs_decoding(query) or query.status is not None
         limit = None if decoding or query.limit is None else query.skip + query.limit + 1
         with self._connections.reading() as cursor:
             found = self._statements(cursor)
-            total = None if decoding else _single(cursor, *found.total(query))
-            cursor.execute(*found.listing(query, after, limit))
+            try:
+                total = None if decoding else _single(cursor, *found.total(query))
+                cursor.execute(*found.listing(query, after, limit))
+            except UnicodeEncodeError:  # asked for text that no row can hold
+                return Page(())
             infos = self._infos(cursor, found, with_status=query.status is not None)
             page = listing.page(infos, query, total=total)
             return msgspec.structs.replace(page, items=tuple(self._counted(found, page.items)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from msgspec.structs import replace
@@ -15,7 +16,6 @@ from agnocli.errors import (
     RecordRejectedError,
     RunNotFoundError,
     SessionConflictError,
-    SessionNotFoundError,
     UsageError,
 )
 from agnocli.layout import legacy
@@ -23,7 +23,8 @@ from agnocli.layout.compare import BundleDigest
 from agnocli.layout.names import Tables
 from agnocli.records import RUN_COLUMNS, SESSION_COLUMNS, Run, Session, SessionBundle
 
-_PUT_COLUMNS = ("status", "run_data", "user_id", "parent_run_id", "updated_at")
+_KEPT = ("run_id", "session_id", "run_index", "created_at")
+_PUT_COLUMNS = tuple(one for one in RUN_COLUMNS if one not in _KEPT)
 
 
 def create(cursor: DBCursor, dialect: Dialect, tables: Tables, missing: set[str]) -> None:
@@ -40,15 +41,29 @@ def create(cursor: DBCursor, dialect: Dialect, tables: Tables, missing: set[str]
 
 
 def insert_session(cursor: DBCursor, found: Statements, session: Session) -> None:
-    _insert(cursor, found, found.tables.sessions, session, SESSION_COLUMNS, found.session_columns)
+    with _rejecting(session, SESSION_COLUMNS):
+        _insert(
+            cursor, found, found.tables.sessions, session, SESSION_COLUMNS, found.session_columns
+        )
 
 
 def insert_run(cursor: DBCursor, found: Statements, run: Run) -> None:
-    if run_owner(cursor, found, run.run_id) is not None:
-        raise SessionConflictError(
-            run.session_id, f"cannot take run {run.run_id!r}: it is stored already"
-        )
-    _insert(cursor, found, found.tables.runs, run, RUN_COLUMNS, found.run_columns)
+    with _rejecting(run, RUN_COLUMNS):
+        if run_owner(cursor, found, run.run_id) is not None:
+            raise SessionConflictError(
+                run.session_id, f"cannot take run {run.run_id!r}: it is stored already"
+            )
+        _insert(cursor, found, found.tables.runs, run, RUN_COLUMNS, found.run_columns)
+
+
+@contextmanager
+def _rejecting(record: Session | Run, columns: Sequence[str]) -> Iterator[None]:
+    """A driver takes no text that is not Unicode; says which column it is."""
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        path = next(name for name in columns if getattr(record, name) == error.object)
+        raise RecordRejectedError(record.session_id, path, "holds a lone surrogate") from error
 
 
 def _insert(
@@ -162,11 +177,10 @@ def update(
 
 
 def delete(cursor: DBCursor, found: Statements, session_id: str) -> None:
+    rows.read_session(cursor, found, session_id, lock=True)
     if found.has_runs:
         cursor.execute(found.delete(found.tables.runs, "session_id"), [session_id])
     cursor.execute(found.delete(found.tables.sessions, "session_id"), [session_id])
-    if not cursor.rowcount:
-        raise SessionNotFoundError(session_id)
 
 
 def delete_runs(

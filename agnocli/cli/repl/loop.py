@@ -1,0 +1,255 @@
+"""Reads a line, says or does it, until somebody leaves."""
+
+from __future__ import annotations
+
+import errno
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from types import FrameType
+from typing import NoReturn
+
+from agnocli.agent.runner import RunEnded, RunEvent, RunStarted
+from agnocli.cli import chatting
+from agnocli.cli.chatting import ChatOptions
+from agnocli.cli.context import App
+from agnocli.cli.exit_status import ExitStatus
+from agnocli.cli.render import notes
+from agnocli.cli.render.text import neutral
+from agnocli.cli.repl import commands
+from agnocli.cli.repl.talk import Talk
+from agnocli.cli.repl.terminal import held, let_go
+from agnocli.config.secrets import masked_url
+from agnocli.errors import AgnoCLIError, UsageError
+from agnocli.run import RunStatus
+
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+
+class Leave(BaseException):
+    """Somebody leaves, from wherever that is."""
+
+    def __init__(self, status: ExitStatus = ExitStatus.OK, *, by: int = 0) -> None:
+        super().__init__()
+        self.status = ExitStatus.TERMINATED if by in ENDING else status
+        self.hung_up = by == signal.SIGHUP
+
+
+def run(app: App, options: ChatOptions, first_words: str | None) -> int:
+    terminal = app.terminal
+    if app.options.no_input or not (terminal.stdin_tty or terminal.stderr_tty):
+        raise UsageError("a conversation needs a terminal", hint='ask one thing: agno chat "…"')
+    if app.options.json:
+        raise UsageError("-o json is for one answer", hint='ask one thing: agno chat "…" -o json')
+    talk = Talk(app, options)
+    try:
+        return _until_left(app, talk, first_words)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        let_go()
+        return ExitStatus.TERMINATED
+
+
+def _until_left(app: App, talk: Talk, first_words: str | None) -> ExitStatus:
+    try:
+        with held() as typed, _ending():
+            repl = Repl(app, talk, typed)
+            repl.greet()
+            repl.run(first_words)
+    except Leave as leaving:
+        if leaving.hung_up:
+            let_go()
+        farewell(talk)
+        return leaving.status
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """SIGTERM and SIGHUP leave, in good order."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise Leave(by=number)
+
+    before = {number: signal.signal(number, leave) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def farewell(talk: Talk) -> None:
+    """How to go on, if there is something to go on with."""
+    if not (talk.stored and talk.options.save):
+        return
+    given = talk.app.options
+    words = ["agno", "chat"]
+    for flag, value in (("--config", given.config), ("-b", given.backend)):
+        if value is not None:
+            words += [flag, masked_url(value) if "://" in value else value]
+    words += ["-s", talk.session_id]
+    talk.app.note(f"go on with: {shlex.join(words)}")
+
+
+class Repl:
+    """`own_runs` are the ids of the runs of this program."""
+
+    def __init__(self, app: App, talk: Talk, typed: str = "") -> None:
+        from agnocli.cli.repl.line import Line
+
+        self.app, self.talk = app, talk
+        self.own_runs: set[str] = set()
+        self.line = Line(
+            app,
+            status=lambda: self.talk.status,
+            candidates=lambda line: commands.candidates(self.talk, line),
+            ready=self.preload,
+        )
+        if typed:
+            self.line.typed(typed)
+
+    def preload(self) -> None:
+        """Load what the first answer needs, while the question is being typed."""
+        threading.Thread(target=_load, args=(not self.talk.is_echo,), daemon=True).start()
+
+    def greet(self) -> None:
+        talk = self.talk
+        about, more = f"{talk.model} · {talk.backend_name}", "/help lists the commands"
+        if len(about) + len(more) + 3 <= self.app.terminal.width:
+            self.app.note(f"{about} · {more}")
+        else:
+            self.app.note(about)
+            self.app.note(more)
+        if talk.is_echo:
+            self.app.note("echo is the offline test model; a real one: /model PROVIDER:ID,")
+            self.app.note("as /model ollama:llama3.2; all: agno models list")
+
+    def run(self, first_words: str | None) -> NoReturn:
+        if first_words is not None:
+            sys.stdout.write(f"> {neutral(first_words)}\n")
+            self.guarded(lambda: self.ask(first_words))
+        while True:
+            text = self.read()
+            if text.strip():
+                self.guarded(lambda words=text: self.take(words))
+
+    def read(self) -> str:
+        from agnocli.cli.repl.line import EndedLine
+
+        try:
+            return self.line.read()
+        except KeyboardInterrupt:
+            self.app.note("Ctrl-D leaves")
+            return ""
+        except EOFError:
+            raise Leave from None
+        except EndedLine as ended:
+            raise Leave(by=ended.signal) from None
+
+    def guarded(self, act: Callable[[], object]) -> None:
+        """Whatever goes wrong is said, and the prompt comes back."""
+        try:
+            act()
+        except AgnoCLIError as error:
+            self.fail(error)
+        except KeyboardInterrupt:
+            self.app.note("stopped")
+        sys.stdout.flush()
+
+    def fail(self, error: AgnoCLIError) -> None:
+        sys.stdout.flush()
+        color = {"always": True, "never": False}.get(self.app.options.color or "auto")
+        notes.error(error, name="", code=0, color=color)
+
+    def take(self, text: str) -> None:
+        """Do or say a line."""
+        if commands.is_command(text):
+            commands.run(self, text)
+        else:
+            self.ask(commands.literal(text))
+
+    def retry(self) -> None:
+        """Ask the last question again. The answers there were are set aside, unless no better one comes."""
+        from agnocli.sessions.turns import bring_back, last_turn, set_aside
+
+        turn = last_turn(self.talk.backend, self.talk.session_id, own=self.own_runs)
+        if not turn.question:
+            raise UsageError("the last turn holds no question that can be read")
+        self.app.note(f"again: {commands.glimpse(turn.question)}")
+        set_aside(self.talk.backend, turn)
+        status = None
+        try:
+            status = self.ask(turn.question, replaces=turn.run.run_id)
+        finally:
+            if status is not RunStatus.COMPLETED:
+                bring_back(self.talk.backend, turn)
+
+    def ask(self, text: str, *, replaces: str | None = None) -> RunStatus:
+        """Say something, and show the answer. What failed is in the next line, to be sent again."""
+        _check(text)
+        came: list[int] = []
+        try:
+            ended = self._answer(text, replaces, came)
+        except KeyboardInterrupt:
+            raise Leave(ExitStatus.INTERRUPTED, by=came[0] if came else 0) from None
+        except AgnoCLIError:
+            self.line.put_back(text)
+            raise
+        chatting.remarks(
+            self.app, ended, stopped="stopped; what was said is kept; /retry asks again"
+        )
+        if self.talk.options.usage:
+            self.app.note(chatting.usage(ended.output))
+        if ended.error is not None:
+            self.fail(ended.error)
+            self.line.put_back(text)
+        for number in came:
+            if number in ENDING:
+                raise Leave(by=number)
+        return ended.output.status
+
+    def _answer(self, text: str, replaces: str | None, came: list[int]) -> RunEnded:
+        conversation = self.talk.conversation
+        view = chatting.answer_view(self.app, raw=self.talk.options.raw)
+
+        def heard(events: Iterator[RunEvent]) -> Iterator[RunEvent]:
+            for event in events:
+                if isinstance(event, RunStarted):
+                    self.talk.stored = True
+                    self.own_runs.add(event.run_id)
+                    if came:  # before there was an answer to stop
+                        conversation.stop()
+                yield event
+
+        with (
+            chatting.stopping(conversation, came),
+            closing(conversation.ask(text, replaces=replaces)) as events,
+        ):
+            ended = chatting.show(heard(events), view, sys.stderr)
+        if self.app.terminal.stdout_tty:
+            sys.stdout.write("\n")
+            sys.stdout.flush()
+        return ended
+
+
+def _check(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError("the message is not valid UTF-8; nothing was sent") from None
+
+
+def _load(real_model: bool) -> None:
+    try:
+        import agnocli.cli.render.markdown
+
+        if real_model:
+            from agnocli.agent.models import preload
+
+            preload()
+    except ImportError:  # comes again, and is said, when it is needed
+        pass

@@ -1,0 +1,123 @@
+"""What is being talked about: the session, and what its next turn is asked with."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from agnocli.agent.models.providers import ECHO, ModelSpec, find_provider, parse_model
+from agnocli.agent.runner import Conversation
+from agnocli.cli import chatting
+from agnocli.cli.chatting import ChatOptions, LateModel
+from agnocli.cli.context import App
+from agnocli.cli.render.text import one_line
+
+if TYPE_CHECKING:
+    from agnocli.records import SessionInfo
+
+SHORT = 8
+
+
+class Talk:
+    """Starts with the session that the flags name, or a new one.
+
+    `stored` says whether the session is in the backend, as far as is known here.
+    """
+
+    def __init__(self, app: App, options: ChatOptions) -> None:
+        self.app, self.options = app, options
+        self.settings = chatting.settings(app, options)
+        agent = chatting.choose_agent(app, options.agent)
+        self.spec = chatting.choose_model(app, options, agent)
+        self.base_url = options.base_url or agent.base_url
+        self.backend = app.backend() if options.save else app.backend("memory")
+        self.backend_name = app.backend_name() if options.save else "nothing is stored"
+        session_id, self.stored = chatting.choose_session(app, self.backend, options)
+        self.name = options.name
+        self.conversation = self._conversation(session_id)
+        if self.stored:
+            self._take_up(options)
+
+    def _conversation(self, session_id: str) -> Conversation:
+        state = chatting.first_state(self.app, self.options)
+        return Conversation(self.backend, session_id, self.settings, name=self.name, state=state)
+
+    def _take_up(self, options: ChatOptions) -> None:
+        chatting.prepare(self.app, self.conversation, options)
+        info = self._info()
+        self.name = info.name if info else None
+        if info is not None:
+            turns = "1 turn" if info.runs == 1 else f"{info.runs:,} turns"
+            self.app.note(f"{one_line(info.title or info.session_id)} · {turns} so far")
+
+    def _info(self) -> SessionInfo | None:
+        from agnocli.abc import SessionQuery
+
+        page = self.backend.find(SessionQuery(id_prefix=self.session_id, limit=50))
+        return next((one for one in page.items if one.session_id == self.session_id), None)
+
+    @property
+    def session_id(self) -> str:
+        return self.conversation.session_id
+
+    @property
+    def label(self) -> str:
+        """The session in a word."""
+        short = self.session_id if len(self.session_id) <= 3 * SHORT else self.session_id[:SHORT]
+        return one_line(self.name or short)
+
+    @property
+    def model(self) -> str:
+        if self.spec.provider is ECHO and self.spec.id == ECHO.key:
+            return ECHO.key
+        return one_line(f"{self.spec.provider.key}:{self.spec.id}")
+
+    @property
+    def is_echo(self) -> bool:
+        return self.spec.provider is ECHO
+
+    @property
+    def status(self) -> str:
+        return f"{one_line(self.backend_name)} · {self.label} · {self.model}"
+
+    def new(self, name: str | None) -> None:
+        self.name, self.stored = name, False
+        self.conversation = self._conversation(str(uuid.uuid4()))
+
+    def switch(self, reference: str) -> None:
+        """Go on with another stored session; on any error this one stays."""
+        from agnocli.sessions.resolve import resolve
+
+        before = self.conversation, self.name, self.stored
+        try:
+            self.name, self.stored = None, True
+            self.conversation = self._conversation(resolve(self.backend, reference))
+            self._take_up(msgspec.structs.replace(self.options, name=None, state={}))
+        except BaseException:
+            self.conversation, self.name, self.stored = before
+            raise
+
+    def rename(self, name: str) -> None:
+        if self.stored:
+            from agnocli.sessions.naming import rename
+
+            rename(self.backend, self.session_id, name)
+        self.name = name
+        self.conversation = self._conversation(self.session_id)
+
+    def set_model(self, name: str) -> None:
+        """Ask another model from now on. ConfigError, and the old one stays."""
+        prefix, colon, _ = name.partition(":")
+        provider = find_provider(prefix)
+        here = None if provider is ECHO or (provider and colon) else self.base_url
+        self.spec: ModelSpec = parse_model(name, base_url=here, environ=self.app.environ)
+        self._set(model=LateModel(self.spec))
+
+    def set_system(self, text: str | None) -> None:
+        self._set(system=text)
+
+    def _set(self, **changes: object) -> None:
+        self.settings = msgspec.structs.replace(self.settings, **changes)
+        self.conversation.settings = self.settings
