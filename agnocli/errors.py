@@ -14,6 +14,7 @@
     │   ├── AmbiguousReferenceError
     │   ├── SessionConflictError      exists, changed since it was read, or owned by another user
     │   └── RunNotFoundError
+    ├── ExistsError                   a file that would be overwritten
     ├── RecordRejectedError           a backend cannot hold this record unchanged
     ├── CodecError                    bytes that are not a JSON document
     ├── ConfirmationRequiredError     a question with nobody to answer it
@@ -101,6 +102,10 @@ class RunNotFoundError(SessionError):
     def __init__(self, session_id: str, run_id: str) -> None:
         super().__init__(f"session {session_id!r} has no run {run_id!r}")
         self.session_id, self.run_id = session_id, run_id
+
+
+class ExistsError(AgnoCLIError):
+    default_hint = "add --force to overwrite it"
 
 
 class RecordRejectedError(AgnoCLIError):

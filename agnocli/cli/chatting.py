@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import msgspec
 
 from agnocli.abc import Backend, ChatRequest, ModelEvent, TextDelta
+from agnocli.agent.history import recent_turns
 from agnocli.agent.models import open_model, parse_model
 from agnocli.agent.models.providers import (
     ECHO,
@@ -155,18 +156,22 @@ def user_id(app: App, options: ChatOptions) -> str | None:
     return options.user or choose_agent(app, options.agent).user_id
 
 
-def open_backend(app: App, options: ChatOptions) -> Backend:
-    """Where the conversation is kept; with --no-save a copy in memory of the session that is gone on with."""
-    backend = app.backend(read_only=not options.save)
+def open_session(
+    app: App, options: ChatOptions, settings: ChatSettings
+) -> tuple[Backend, str, bool]:
+    """Where the conversation is kept, and as `choose_session`; with --no-save a copy in memory of what is sent along."""
     if options.save:
-        return backend
+        backend = app.backend()
+        return backend, *choose_session(app, backend, options)
     copy = app.backend("memory://")
     if options.session is None and not options.continue_:
-        return copy
+        return copy, *choose_session(app, copy, options)
+    backend = app.backend(read_only=True)
     session_id, stored = choose_session(app, backend, options)
     if stored:
-        copy.write([SessionBundle(backend.get(session_id), backend.runs(session_id))])
-    return copy
+        turns = recent_turns(backend, session_id, settings.history_runs)
+        copy.write([SessionBundle(backend.get(session_id), turns)])
+    return copy, session_id, stored
 
 
 def choose_session(app: App, backend: Backend, options: ChatOptions) -> tuple[str, bool]:

@@ -113,9 +113,11 @@ class App:
         """Print one value if JSON is wanted; says whether it was."""
         from agnocli import codec
 
+        from agnocli.cli.render.text import neutral_json
+
         if self.options.json:
-            pretty = self.options.output is Output.JSON
-            sys.stdout.write((codec.pretty(value) if pretty else codec.line(value)) + "\n")
+            write = codec.pretty if self.options.output is Output.JSON else codec.line
+            sys.stdout.write(neutral_json(write(value)) + "\n")
         return self.options.json
 
     def note(self, text: str) -> None:
@@ -144,7 +146,9 @@ class App:
             return True
         if not self.terminal.can_ask:
             raise ConfirmationRequiredError(f"{question} Nobody is there to be asked.")
-        sys.stderr.write(f"{question} [y/N] ")
+        from agnocli.cli.render.text import one_line
+
+        sys.stderr.write(f"{one_line(question)} [y/N] ")
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 

@@ -37,6 +37,7 @@ _STATUS: dict[type[errors.AgnoCLIError], ExitStatus] = {
     errors.RunNotFoundError: ExitStatus.NOT_FOUND,
     errors.AmbiguousReferenceError: ExitStatus.AMBIGUOUS,
     errors.SessionConflictError: ExitStatus.CONFLICT,
+    errors.ExistsError: ExitStatus.CONFLICT,
     errors.ConfirmationRequiredError: ExitStatus.CONFIRMATION,
     errors.ModelError: ExitStatus.MODEL,
 }

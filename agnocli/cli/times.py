@@ -17,7 +17,7 @@ def moment(text: str | None, now: float) -> int | None:
     if match := re.fullmatch(r"(\d{1,9})([smhdw])", text):
         return max(0, int(now) - int(match[1]) * _UNITS[match[2]])
     if text in ("today", "yesterday"):
-        day = datetime.fromtimestamp(now).date() - timedelta(days=text == "yesterday")
+        day = datetime.fromtimestamp(now).astimezone().date() - timedelta(days=text == "yesterday")
         return int(datetime.combine(day, time()).timestamp())
     try:
         return int(datetime.fromisoformat(text).timestamp())

@@ -44,10 +44,13 @@ def _updated(session: Session) -> int:
 
 def merge(blob: Iterable[Run], table: Iterable[Run]) -> Iterator[Run]:
     """Half-migrated sessions: the old column's order, the table's copy of a run instead of the old one,
-    then what only the table has."""
+    then what only the table has; each run once."""
     rows = {run.run_id: run for run in table}
+    seen: set[str] = set()
     for run in blob:
-        yield rows.pop(run.run_id, run)
+        if run.run_id not in seen:
+            seen.add(run.run_id)
+            yield rows.pop(run.run_id, run)
     yield from rows.values()
 
 

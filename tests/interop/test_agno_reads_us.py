@@ -23,8 +23,9 @@ WORDS = [
 
 
 def as_agno_has_it(file: Path, session_id: str) -> list[dict[str, Any]]:
-    """Our runs once agno has loaded them: it gives every run a list of events, its own too."""
+    """Our runs once agno has loaded them: as with its own, no events is an empty list and no tools is nothing."""
     found = [codec.decode(row["run_data"]) for row in run_rows(file, session_id)]
+    assert [run.pop("tools") for run in found] == [[]] * len(found)
     return [{"events": [], **run} for run in found]
 
 

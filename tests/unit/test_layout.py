@@ -13,7 +13,7 @@ from agnocli.errors import CodecError, ConfigError, UsageError
 from agnocli.layout import derive, filter, legacy, names
 from agnocli.layout.compare import BundleDigest
 from agnocli.layout.form import session_json
-from agnocli.records import NULL, Document, Run, SessionInfo
+from agnocli.records import NULL, Document, Run, Session, SessionInfo
 from agnocli.testing.records import document, numbered, sample_bundle, sample_run, sample_session
 
 OPTIONS = ("db_file", "session_table", "db_prefix")
@@ -344,3 +344,10 @@ def test_the_json_form_of_a_session_keeps_its_documents_text() -> None:
     assert found["runs"][0] == codec.decode(runs[0].run_data)
     assert len(found["runs"]) == 2
     assert codec.decode("".join(session_json(session, [])))["runs"] == []
+
+
+def test_a_run_that_the_old_column_holds_twice_is_read_once() -> None:
+    session = Session(session_id="s", created_at=1)
+    blob = codec.encode([{"run_id": "a"}, {"run_id": "b"}, {"run_id": "a"}])
+    merged = legacy.merge(legacy.blob_runs(blob, session), [])
+    assert [run.run_id for run in merged] == ["a", "b"]

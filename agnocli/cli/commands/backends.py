@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 import typer
 
 from agnocli.cli.context import App, run
 from agnocli.cli.options import Command, application
 from agnocli.cli.render.table import Column
+from agnocli.errors import BackendReadOnlyError
+
+Result = TypeVar("Result")
 
 app = application("The places that hold sessions: list, check, make.")
 
@@ -69,13 +73,14 @@ def check(context: typer.Context, name: Name = None) -> int:
 
 
 def _check(app: App, name: str | None) -> None:
-    started = time.perf_counter()
     backend = app.backend(name)
-    report = backend.inspect()
-    connected = time.perf_counter()
-    backend.probe()
-    written = time.perf_counter()
-    times = {"read_ms": (connected - started) * 1000, "write_ms": (written - connected) * 1000}
+    report, read_ms = _timed(backend.inspect)
+    notes = list(report.notes)
+    try:
+        _, write_ms = _timed(backend.probe)
+    except BackendReadOnlyError as error:
+        write_ms = None
+        notes.append(error.message)
     found = {
         "address": report.address,
         "layout": report.layout,
@@ -83,15 +88,23 @@ def _check(app: App, name: str | None) -> None:
         "runs": report.runs,
         "versions": dict(report.versions),
         "tables": list(report.tables),
-        "notes": list(report.notes),
-        **{key: round(value, 1) for key, value in times.items()},
+        "notes": notes,
+        "read_ms": read_ms,
+        "write_ms": write_ms,
     }
     if not app.json(found):
         for key, value in found.items():
             text = ", ".join(map(str, value)) if isinstance(value, list) else value
             if isinstance(value, dict):
                 text = ", ".join(f"{table} {version}" for table, version in value.items())
-            typer.echo(f"{key:<10}{text}")
+            typer.echo(f"{key:<10}{'' if text is None else text}".rstrip())
+
+
+def _timed(action: Callable[[], Result]) -> tuple[Result, float | None]:
+    """What it gives, and how many milliseconds it took."""
+    started = time.perf_counter()
+    result = action()
+    return result, round((time.perf_counter() - started) * 1000, 1)
 
 
 @app.command(cls=Command)
@@ -103,7 +116,8 @@ def init(context: typer.Context, name: Name = None) -> int:
 def _init(app: App, name: str | None) -> None:
     backend = app.backend(name)
     if app.options.dry_run:
-        app.note(f"would make Agno's tables at {backend.address}")
+        if not app.json({"address": backend.address, "dry_run": True}):
+            app.note(f"would make Agno's tables at {backend.address}")
         return
     backend.setup()
     report = backend.inspect()

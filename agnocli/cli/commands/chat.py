@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,12 +13,13 @@ import typer
 
 from agnocli import codec
 from agnocli.abc import ReasoningDelta, TextDelta
-from agnocli.agent.runner import Conversation, RunEnded, RunStarted
+from agnocli.agent.runner import Conversation, RunEnded, RunEvent, RunStarted
 from agnocli.cli import chatting
 from agnocli.cli.chatting import ChatOptions
 from agnocli.cli.context import App, not_empty, run
 from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.options import Command, Output, application
+from agnocli.cli.render.text import neutral
 from agnocli.errors import CodecError, ModelError, UsageError
 from agnocli.run import RunOutput
 
@@ -81,7 +84,16 @@ def chat(
         raise UsageError(
             "teams cannot be run by this version", hint="--agent runs one of its members"
         )
-    for flag, value in {"--session": session, "--user": user, "--model": model}.items():
+    given = {
+        "PROMPT": prompt,
+        "--session": session,
+        "--agent": agent,
+        "--model": model,
+        "--base-url": base_url,
+        "--user": user,
+        "--name": name,
+    }
+    for flag, value in given.items():
         if value is not None:
             not_empty(value, flag)
     if session is not None and continue_:
@@ -139,15 +151,7 @@ def _words(app: App, prompt: str | None, files: list[Path]) -> str | None:
     piped = "" if app.terminal.stdin_tty or sys.stdin is None else _read_stdin()
     parts = [prompt, piped.strip("\n"), *map(_file, files)]
     words = "\n\n".join(part for part in parts if part)
-    if "\udc80" <= max(words, default="") <= "\udfff" and any(
-        "\ud800" <= c <= "\udfff" for c in words
-    ):
-        raise UsageError("the prompt is not valid UTF-8", hint="convert it, as with iconv -t utf-8")
-    if not words.strip():
-        if prompt is not None:
-            not_empty(prompt, "the prompt")
-        return None
-    return words
+    return words if words.strip() else None
 
 
 def _read_stdin() -> str:
@@ -163,7 +167,7 @@ def _file(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"--file {path}: {error.strerror}") from error
+        raise UsageError(f"--file {path}: {error.strerror}", hint="give a text file") from error
     except UnicodeDecodeError as error:
         raise UsageError(
             f"--file {path}: not a text file", hint="only UTF-8 text can be added"
@@ -173,11 +177,12 @@ def _file(path: Path) -> str:
 
 def _answer(app: App, options: ChatOptions, words: str) -> int:
     settings = chatting.settings(app, options)
-    backend = app.backend() if options.save else app.backend("memory")
-    session_id, stored = chatting.choose_session(app, backend, options)
+    backend, session_id, stored = chatting.open_session(app, options, settings)
     conversation = Conversation(
         backend, session_id, settings, name=options.name, state=chatting.first_state(app, options)
     )
+    if app.options.dry_run:
+        return _would_ask(app, conversation, words)
     chatting.prepare(app, conversation, options)
     ended, signals = _run(app, conversation, options, words)
     if options.session is None and not stored and options.save:
@@ -185,11 +190,27 @@ def _answer(app: App, options: ChatOptions, words: str) -> int:
     return _end(app, ended, options, signals)
 
 
+def _would_ask(app: App, conversation: Conversation, words: str) -> int:
+    """The messages that would be sent. Nothing is sent or stored."""
+    request, model = conversation.request(words), conversation.settings.model
+    asked: dict[str, Any] = {
+        "session_id": conversation.session_id,
+        "model": model.id,
+        "messages": list(request.messages),
+        "dry_run": True,
+    }
+    if not app.json(asked):
+        for message in request.messages:
+            text = neutral(str(message.get("content") or ""))
+            sys.stdout.write(f"{message['role']}: {text}\n")
+        app.note(f"would ask {model.id}; nothing was sent or stored")
+    return ExitStatus.OK
+
+
 def _run(
     app: App, conversation: Conversation, options: ChatOptions, words: str
 ) -> tuple[RunEnded, list[int]]:
-    with chatting.stopping(conversation) as signals:
-        events = conversation.ask(words)
+    with chatting.stopping(conversation) as signals, closing(conversation.ask(words)) as events:
         if app.options.output is Output.JSONL:
             return _print_events(events), signals
         if app.options.output is Output.JSON:
@@ -201,7 +222,8 @@ def _run(
         ), signals
 
 
-def _print_events(events: Any) -> RunEnded:
+def _print_events(events: Iterator[RunEvent]) -> RunEnded:
+    ended: RunEnded | None = None
     for event in events:
         if isinstance(event, RunStarted):
             line: dict[str, Any] = {
@@ -217,6 +239,7 @@ def _print_events(events: Any) -> RunEnded:
             ended, line = event, summary(event.output)
         sys.stdout.write(codec.line(line) + "\n")
         sys.stdout.flush()
+    assert ended is not None
     return ended
 
 

@@ -11,7 +11,7 @@ import typer
 from agnocli.cli.context import App, run
 from agnocli.cli.options import Command, application
 from agnocli.cli.render.table import Column
-from agnocli.errors import ConfigError
+from agnocli.errors import ConfigError, ExistsError
 
 app = application("Where the configuration is, what it says, whether it is right.")
 
@@ -87,13 +87,21 @@ def _init(app: App, force: bool) -> None:
     given = app.options.config
     place = Path(given) if given and given != "none" else config_dir(app.environ) / "config.toml"
     if place.exists() and not force:
-        raise ConfigError(f"{place} is there already", hint="--force overwrites it")
+        raise ExistsError(f"{place} is there already")
+    if not app.options.dry_run:
+        _write(place, init_config(place))
+    if not app.json({"path": str(place), "dry_run": app.options.dry_run}):
+        sys.stdout.write(f"{place}\n")
     if app.options.dry_run:
-        app.note(f"would write {place}")
-        return
+        app.note("nothing was written")
+
+
+def _write(place: Path, text: str) -> None:
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(init_config(place), encoding="utf-8")
+        place.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{place} cannot be written: {error.strerror}") from error
-    sys.stdout.write(f"{place}\n")
+        raise ConfigError(
+            f"{place} cannot be written: {error.strerror}",
+            hint="give another place with --config FILE",
+        ) from error

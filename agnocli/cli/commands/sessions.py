@@ -12,10 +12,10 @@ import typer
 
 from agnocli.abc import Backend, Cursor, Page, SessionQuery, Sort
 from agnocli.cli.context import App, not_empty, run
-from agnocli.cli.options import Command, Output, application
+from agnocli.cli.options import Command, application
 from agnocli.cli.render.table import Column
 from agnocli.cli.times import moment
-from agnocli.errors import SessionNotFoundError, UsageError
+from agnocli.errors import SessionConflictError, SessionNotFoundError, UsageError
 from agnocli.records import SessionInfo
 
 app = application("List, inspect, rename and delete conversations.")
@@ -80,8 +80,14 @@ def list_(
         "--user": user,
         "--agent": agent,
         "--team": team,
+        "--type": type_,
         "--name": name,
         "--tag": tag,
+        "--status": status,
+        "--model": model,
+        "--since": since,
+        "--until": until,
+        "--cursor": cursor,
     }
     for flag, value in filters.items():
         if value is not None:
@@ -114,7 +120,7 @@ def _list(app: App, query: SessionQuery, *, everything: bool) -> None:
     backend, name = app.backend(read_only=True), app.backend_name()
     pages = _Pages(backend, query, everything)
     shown = app.list((_row(info, name) for info in pages), COLUMNS)
-    if pages.last.next and app.output in (Output.TABLE, Output.TSV, Output.IDS, Output.CSV):
+    if pages.last.next:
         of = f" of {pages.last.total:,}" if pages.last.total is not None else ""
         app.note(f"{shown}{of} shown; more with --all or --cursor {pages.last.next}")
     elif not shown and app.terminal.stdout_tty:
@@ -238,7 +244,10 @@ def _rename(app: App, reference: str, name: str) -> None:
 @app.command(cls=Command)
 def delete(
     context: typer.Context,
-    sessions: Annotated[list[str], typer.Argument(help="Ids, names, beginnings of ids, or @last.")],
+    sessions: Annotated[
+        list[str],
+        typer.Argument(metavar="SESSION", help="Ids, names, beginnings of ids, or @last."),
+    ],
 ) -> int:
     """Delete conversations with all of their runs."""
     return run(context, lambda one: _delete(one, sessions))
@@ -248,7 +257,7 @@ def _delete(app: App, references: list[str]) -> int:
     from agnocli.sessions.resolve import resolve
 
     backend = app.backend()
-    ids = list(dict.fromkeys(resolve(backend, one) for one in references))
+    ids = list(dict.fromkeys([resolve(backend, one) for one in references]))
     if app.options.dry_run:
         app.note(f"would delete {', '.join(ids)}")
     elif app.confirm(f"Delete {_what(backend, ids)}?"):
@@ -274,6 +283,6 @@ def _prove_absence(backend: Backend, ids: list[str]) -> None:
             backend.get(session_id)
         except SessionNotFoundError:
             continue
-        raise UsageError(
-            f"session {session_id!r} is still there", hint="another program wrote it again"
+        raise SessionConflictError(
+            session_id, "is there again", hint="another program wrote it; delete it once more"
         )
