@@ -15,3 +15,23 @@ Public names load when first used.
 from __future__ import annotations
 
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "Conversation": "agnocli.agent.runner",
+    "MemoryDb": "agnocli.db.memory",
+    "RunContext": "agnocli.run",
+    "RunOutput": "agnocli.run",
+    "RunStatus": "agnocli.run",
+    "SessionQuery": "agnocli.abc",
+    "SqliteDb": "agnocli.db.sqlite",
+}
+
+__all__ = sorted([*_PUBLIC, "__version__"])
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_PUBLIC[name]), name)

@@ -172,7 +172,7 @@ class SqliteDb(SQLStore):
                 f"{self.path} is a folder", hint="give a file with -b sqlite:///PATH"
             )
         connection = sqlite3.connect(
-            f"file:{quote(str(self.path))}?mode={mode}",
+            f"file://{quote(str(self.path))}?mode={mode}",
             uri=True,
             isolation_level=None,
             timeout=LOCK_SECONDS,

@@ -62,6 +62,14 @@ class EditingSuite(Suite):
             assert numbered(backend.runs("s")) == [*numbered(ordered[:length]), (index, "!")]
             backend.delete(["s"])
 
+    def test_a_run_is_appended_behind_the_highest_index_however_few_runs_there_are(
+        self, backend: Backend
+    ) -> None:
+        apart = [sample_run("s", index) for index in (7, 0)]
+        backend.write([SessionBundle(sample_session("s"), apart)])
+        assert backend.append_run(sample_run("s", run_id="new")).run_index == 8
+        assert [index for index, _ in numbered(backend.runs("s"))] == [0, 7, 8]
+
     def test_appending_dates_the_session_and_changes_nothing_else(self, backend: Backend) -> None:
         backend.write([sample_bundle("a"), sample_bundle("b")])
         before = int(time.time())

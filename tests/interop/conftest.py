@@ -50,7 +50,11 @@ def agno_python() -> Callable[[Agno], Path]:
 def start(agno_python: Callable[[Agno], Path], tmp_path: Path) -> Iterator[Start]:
     """Start a program of an agno release; ended with the test, or with its own block."""
     with ExitStack() as running:
-        yield lambda agno: running.enter_context(RealAgno(agno_python(agno), tmp_path))
+
+        def begin(agno: Agno) -> RealAgno:
+            return running.enter_context(RealAgno(agno_python(agno), tmp_path, agno.version))
+
+        yield begin
 
 
 @pytest.fixture

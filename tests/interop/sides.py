@@ -7,7 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,7 @@ from agnocli.agent.models import open_model, parse_model
 from agnocli.agent.runner import Conversation, RunEnded
 from agnocli.agent.settings import ChatSettings
 from agnocli.db.sqlite import SqliteDb
-from agnocli.records import SESSION_DOCUMENTS
+from agnocli.records import SESSION_DOCUMENTS, Run
 from agnocli.run import RunOutput
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -42,7 +42,8 @@ class RealAgno:
     `warnings` are what agno and python warned of so far.
     """
 
-    def __init__(self, python: Path, home: Path) -> None:
+    def __init__(self, python: Path, home: Path, version: str) -> None:
+        self.version = version
         self.warnings: list[str] = []
         self._errors: IO[str] = (home / f"agno-{os.urandom(4).hex()}.log").open("w+")
         self._process = subprocess.Popen(
@@ -162,6 +163,9 @@ class Talk:
         assert isinstance(ended, RunEnded)
         return ended.output
 
+    def runs(self, session_id: str) -> Iterator[Run]:
+        return self._backend.runs(session_id)
+
     def __enter__(self) -> Self:
         return self
 
@@ -181,7 +185,9 @@ def rows(file: Path, sql: str, *bound: object) -> list[dict[str, Any]]:
 
 
 def run_rows(file: Path, session_id: str) -> list[dict[str, Any]]:
-    return rows(file, "SELECT * FROM agno_runs WHERE session_id = ? ORDER BY run_index", session_id)
+    """In the order that readers take them in."""
+    order = "ORDER BY run_index, created_at, run_id"
+    return rows(file, f"SELECT * FROM agno_runs WHERE session_id = ? {order}", session_id)
 
 
 def said(request: Mapping[str, Any]) -> list[tuple[str, str]]:

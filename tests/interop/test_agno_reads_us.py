@@ -11,6 +11,7 @@ import pytest
 from agnocli import codec
 from agnocli.abc import TextDelta
 from agnocli.testing.openai_server import Answer, CutOff, Error, Gate, tool_call
+from tests.interop.agno_env import FIRST_THREE
 from tests.interop.conftest import Serve
 from tests.interop.sides import Ours, RealAgno, Talk, asking, documents, rows, run_rows, said
 
@@ -119,7 +120,10 @@ def test_turns_that_went_wrong_load_but_are_no_history_for_it(
     statuses = ["COMPLETED", "CANCELLED", "ERROR", "ERROR", "CANCELLED", "COMPLETED"]
     loaded = agno_3("stored.session", str(ours.file), "s1")
     assert [run["status"] for run in loaded["runs"]] == statuses
-    assert loaded["runs"] == as_agno_has_it(ours.file, "s1")
+    stored = as_agno_has_it(ours.file, "s1")
+    if agno_3.version == FIRST_THREE.version:  # knows no such key yet
+        assert [run.pop("cancellation_stage", None) for run in stored].count("EXECUTING") == 2
+    assert loaded["runs"] == stored
     assert [row["status"] for row in run_rows(ours.file, "s1")] == statuses
     history = [["user", "good"], ["assistant", "first"], ["user", "good again"], ["assistant", "last"]]
     assert agno_3("stored.history", str(ours.file), "s1") == history

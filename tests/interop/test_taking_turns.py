@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agnocli import codec
+from agnocli.agent.history import wire_messages
 from agnocli.testing.openai_server import Answer, Reply, ScriptedServer, Step, tool_call
 from tests.interop.agno_env import NEWEST
 from tests.interop.conftest import Serve, Start
@@ -169,7 +170,6 @@ def test_at_the_same_time_from_two_processes_every_turn_is_there(
     assert sorted(asked) == sorted(f"{who} {n}" for who in ("we", "it") for n in range(TURNS))
     for who in ("we", "it"):
         assert [words for words in asked if words.startswith(who)] == [f"{who} {n}" for n in range(TURNS)]
-    assert agno("stored.history", str(file), "s1") == [
-        [role, text] for pairs in everything_said(file) for role, text in pairs
-    ]
+    in_our_order = [[one["role"], one["content"]] for one in wire_messages(talk.runs("s1"))]
+    assert agno("stored.history", str(file), "s1") == in_our_order
     assert rows(file, "PRAGMA integrity_check") == [{"integrity_check": "ok"}]

@@ -92,6 +92,16 @@ def stream_runs(
         yield to_run(row, found)
 
 
+def run_order(
+    cursor: DBCursor, found: Statements, session_id: str
+) -> list[tuple[str, int | None, str | None]]:
+    """(run_id, run_index, status) of the rows of the runs table, in order."""
+    if not found.has_runs:
+        return []
+    cursor.execute(found.run_order(), [session_id])
+    return cursor.fetchall()
+
+
 def run_facts(
     cursor: DBCursor, found: Statements, session_ids: Sequence[str]
 ) -> dict[str, tuple[int, str | None]]:
@@ -123,15 +133,20 @@ def _add_blob_facts(
         except CodecError:
             continue
         if blob:
-            merged = list(legacy.merge(blob, stream_runs(cursor, found, session.session_id)))
-            facts[session.session_id] = (len(merged), merged[-1].status)
+            facts[session.session_id] = _merged_facts(
+                blob, run_order(cursor, found, session.session_id)
+            )
+
+
+def _merged_facts(
+    blob: Sequence[Run], table: Sequence[tuple[str, int | None, str | None]]
+) -> tuple[int, str | None]:
+    status = {run.run_id: run.status for run in blob}
+    status |= {run_id: status for run_id, _, status in table}
+    return len(status), status[list(status)[-1]]
 
 
 def report(cursor: DBCursor, found: Statements, address: str) -> BackendReport:
-    def count(table: str) -> int:
-        cursor.execute(found.count(table))
-        return int(cursor.fetchone()[0])
-
     tables, names = found.tables, found.dialect.table_names(cursor)
     stamped = tables.versions in names
     if stamped:
@@ -141,12 +156,34 @@ def report(cursor: DBCursor, found: Statements, address: str) -> BackendReport:
     return BackendReport(
         address=address,
         layout=layout,
-        sessions=count(tables.sessions),
-        runs=count(tables.runs) if found.has_runs else 0,
+        sessions=_count(cursor, found, tables.sessions),
+        runs=_count_runs(cursor, found),
         versions=versions,
         tables=names,
         notes=_notes(found, versions),
     )
+
+
+def _count(cursor: DBCursor, found: Statements, table: str) -> int:
+    cursor.execute(found.count(table))
+    return int(cursor.fetchone()[0])
+
+
+def _count_runs(cursor: DBCursor, found: Statements) -> int:
+    if not found.has_blob:
+        return _count(cursor, found, found.tables.runs)
+    total, after = 0, None
+    while ids := session_ids(cursor, found, after):
+        total += sum(count for count, _ in run_facts(cursor, found, ids).values())
+        after = ids[-1]
+    return total
+
+
+def session_ids(cursor: DBCursor, found: Statements, after: str | None) -> list[str]:
+    """The next ids in the order of a scan; none at the end."""
+    bound = [found.dialect.max_parameters]
+    cursor.execute(found.session_ids(after is None), bound if after is None else [after, *bound])
+    return [one for (one,) in cursor.fetchall()]
 
 
 def _notes(found: Statements, versions: Mapping[str, str]) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
 
     def run_order(self) -> str:
         return (
-            f"SELECT run_id, run_index FROM {self.runs} WHERE session_id = {self.dialect.placeholder}"
+            f"SELECT run_id, run_index, status FROM {self.runs} WHERE session_id = {self.dialect.placeholder}"
             f" ORDER BY {', '.join(_RUN_ORDER)}"
         )
 

@@ -200,9 +200,7 @@ class SQLStore:
 
     def _ids_after(self, after: Cursor | None) -> list[str]:
         with self._connections.reading() as cursor:
-            sql = self._statements(cursor).session_ids(first=after is None)
-            cursor.execute(sql, [256] if after is None else [after, 256])
-            return [one for (one,) in cursor.fetchall()]
+            return rows.session_ids(cursor, self._statements(cursor), after)
 
     def find(self, query: SessionQuery) -> Page:
         after = None if query.after is None else listing.decode_cursor(query.after)

@@ -188,7 +188,7 @@ def delete_runs(
 ) -> int:
     session = rows.read_session(cursor, found, session_id, lock=True)
     blob = [run.run_id for run in rows.read_blob(cursor, found, session)]
-    stored = _run_order(cursor, found, session_id)
+    stored = {run_id: index for run_id, index, _ in rows.run_order(cursor, found, session_id)}
     gone = dict.fromkeys(run_ids)
     for run_id in gone:
         if run_id not in stored and run_id not in blob:
@@ -203,14 +203,6 @@ def delete_runs(
     _renumber(cursor, found, order, stored)
     _date(cursor, found, session_id, now)
     return len(gone)
-
-
-def _run_order(cursor: DBCursor, found: Statements, session_id: str) -> dict[str, int | None]:
-    """Stored run ids in order, with their indexes."""
-    if not found.has_runs:
-        return {}
-    cursor.execute(found.run_order(), [session_id])
-    return dict(cursor.fetchall())
 
 
 def _renumber(
