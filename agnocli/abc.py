@@ -48,6 +48,12 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     holds_nan: bool = True
     holds_big_integers: bool = True
     """Integers past 64 bit."""
+    holds_nul_in_ids: bool = True
+    max_id_length: int | None = None
+    """Characters."""
+    max_document_bytes: int | None = None
+    max_depth: int | None = None
+    """Levels of objects and arrays within a document."""
     keeps_extra_columns: bool = True
     """Columns that are not Agno's survive every write."""
 

@@ -129,7 +129,23 @@ class SqliteDb(SQLStore):
             connection = self._connect("rw")
             connection.execute("PRAGMA query_only = ON")
             return connection
-        return self._connect("ro")
+        return self._open_unwritable()
+
+    def _open_unwritable(self) -> sqlite3.Connection:
+        """A WAL file cannot be read where its -shm cannot be made, unless it is taken for one that never changes."""
+        connection = self._connect("ro")
+        try:
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+        except sqlite3.OperationalError as error:
+            connection.close()
+            barred = error.sqlite_errorcode & 0xFF in (
+                sqlite3.SQLITE_READONLY,
+                sqlite3.SQLITE_CANTOPEN,
+            )
+            if not barred or Path(f"{self.path}-wal").exists():
+                raise
+            return self._connect("ro&immutable=1")
+        return connection
 
     def _leaves_files_behind(self) -> bool:
         """A read-only connection makes -wal and -shm files and cannot remove them again.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -14,6 +14,7 @@ from agnocli.errors import (
     SessionNotFoundError,
 )
 from agnocli.testing.base_suite import BackendHarness, Suite, everything, given
+from agnocli.records import SessionBundle
 from agnocli.testing.records import sample_bundle, sample_run
 
 READS: dict[str, Callable[[Backend], object]] = {
@@ -55,6 +56,16 @@ class LifecycleSuite(Suite):
             READS[verb](untouched)
         assert caught.value.hint
         assert harness.fingerprint() == before
+
+    def test_a_first_write_that_failed_can_be_done_again(self, untouched: Backend) -> None:
+        def failing() -> Iterator[SessionBundle]:
+            yield sample_bundle("a")
+            raise RuntimeError("the source broke")
+
+        with pytest.raises(RuntimeError, match="broke"):
+            untouched.write(failing())
+        untouched.write([sample_bundle("b")])
+        assert everything(untouched) == given(sample_bundle("b"), by=untouched)
 
     @pytest.mark.parametrize("verb", EDITS)
     def test_editing_before_setup_fails_and_creates_nothing(

@@ -104,7 +104,12 @@ class Agno:
             status = main(arguments)
         return Ran(status, _written(out), _written(err))
 
-    def popen(self, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+    def popen(
+        self, *arguments: str, bound_by_permissions: bool = False, **options: Any
+    ) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "agnocli", *arguments]
+        if bound_by_permissions and os.geteuid() == 0:
+            command = [sys.executable, "-S", "-c", _LIKE_OTHERS, *command]
         settings: dict[str, Any] = {
             "stdin": subprocess.DEVNULL,
             "stdout": subprocess.PIPE,
@@ -112,13 +117,23 @@ class Agno:
             "env": {**os.environ, **self.variables},
             **options,
         }
-        return subprocess.Popen([sys.executable, "-m", "agnocli", *arguments], **settings)
+        return subprocess.Popen(command, **settings)
 
     def process(self, *arguments: str, stdin: bytes | None = None, **options: Any) -> Ran:
         if stdin is not None:
             options["stdin"] = subprocess.PIPE
         with self.popen(*arguments, **options) as process:
             return ended(process, stdin)
+
+
+_LIKE_OTHERS = """
+import ctypes, os, sys
+for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    if ctypes.CDLL(None, use_errno=True).prctl(24, capability, 0, 0, 0):  # PR_CAPBSET_DROP
+        sys.exit(f"cannot drop capability {capability}: {os.strerror(ctypes.get_errno())}")
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Makes permissions bind root as well, from the next program on."""
 
 
 def _written(stream: io.TextIOWrapper) -> str:

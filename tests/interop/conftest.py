@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from agnocli.testing.openai_server import ScriptedServer, Step
-from tests.interop.agno_env import FIRST_THREE, LAST_TWO, NEWEST, Agno, UnavailableError, python_with
+from tests.interop.agno_env import (
+    FIRST_THREE,
+    LAST_TWO,
+    NEWEST,
+    Agno,
+    UnavailableError,
+    python_with,
+)
 from tests.interop.sides import Ours, RealAgno, Talk
 
 Start = Callable[[Agno], RealAgno]

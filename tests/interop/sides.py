@@ -129,7 +129,9 @@ class Ours:
     def json(self, *arguments: str) -> Any:
         return codec.decode(self(*arguments, "-o", "json"))
 
-    def chat(self, session_id: str, prompt: str, *, at: str, arguments: tuple[str, ...] = ()) -> str:
+    def chat(
+        self, session_id: str, prompt: str, *, at: str, arguments: tuple[str, ...] = ()
+    ) -> str:
         """One turn with the scripted server at this URL; the answer."""
         answer = self("chat", *asking(at), "-s", session_id, *arguments, prompt)
         return answer.removesuffix("\n")

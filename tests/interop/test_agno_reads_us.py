@@ -36,19 +36,27 @@ def test_it_loads_a_session_of_ours_with_every_value_in_it(
     answers = [f"re: {words}" for words in WORDS]
     server = serve(*(Answer(one, usage=(10, 2), reasoning="hm") for one in answers))
     for words in WORDS:
-        talk("s1", words, at=server.base_url, user_id="alice", system="Be brief.", agent_id="helper")
+        talk(
+            "s1", words, at=server.base_url, user_id="alice", system="Be brief.", agent_id="helper"
+        )
     loaded = agno_3("stored.session", str(file), "s1", user_id="alice")
     runs = loaded.pop("runs")
     assert loaded.pop("class") == "AgentSession"
     (row,) = rows(file, "SELECT * FROM agno_sessions")
     stored = documents(row)
-    assert [stored.pop(one) for one in ("session_type", "team_data", "workflow_data")] == ["agent", None, None]
+    assert [stored.pop(one) for one in ("session_type", "team_data", "workflow_data")] == [
+        "agent",
+        None,
+        None,
+    ]
     assert loaded == stored
     assert loaded["session_data"]["session_metrics"]["total_tokens"] == 12 * len(WORDS)
     assert runs == as_agno_has_it(file, "s1")
     assert [run["status"] for run in runs] == ["COMPLETED"] * len(WORDS)
     assert agno_3("stored.history", str(file), "s1") == [
-        [role, text] for pair in zip(WORDS, answers, strict=True) for role, text in zip(("user", "assistant"), pair, strict=True)
+        [role, text]
+        for pair in zip(WORDS, answers, strict=True)
+        for role, text in zip(("user", "assistant"), pair, strict=True)
     ]
     assert agno_3.warnings == []
 
@@ -57,7 +65,16 @@ def test_what_the_command_line_stored_is_loaded_the_same(
     agno: RealAgno, ours: Ours, serve: Serve
 ) -> None:
     server = serve(Answer("Hello Alice", usage=(9, 2)))
-    options = ("--name", "Tea", "--state", 'items=["milk"]', "--user", "alice", "--system", "Be kind.")
+    options = (
+        "--name",
+        "Tea",
+        "--state",
+        'items=["milk"]',
+        "--user",
+        "alice",
+        "--system",
+        "Be kind.",
+    )
     assert ours.chat("s1", "I am Alice", at=server.base_url, arguments=options) == "Hello Alice"
     loaded = agno("stored.session", str(ours.file), "s1")
     assert loaded["runs"] == as_agno_has_it(ours.file, "s1")
@@ -125,9 +142,16 @@ def test_turns_that_went_wrong_load_but_are_no_history_for_it(
         assert [run.pop("cancellation_stage", None) for run in stored].count("EXECUTING") == 2
     assert loaded["runs"] == stored
     assert [row["status"] for row in run_rows(ours.file, "s1")] == statuses
-    history = [["user", "good"], ["assistant", "first"], ["user", "good again"], ["assistant", "last"]]
+    history = [
+        ["user", "good"],
+        ["assistant", "first"],
+        ["user", "good again"],
+        ["assistant", "last"],
+    ]
     assert agno_3("stored.history", str(ours.file), "s1") == history
-    agno_3("agents.run", str(ours.file), server.base_url, "s1", ["go on"], add_history_to_context=True)
+    agno_3(
+        "agents.run", str(ours.file), server.base_url, "s1", ["go on"], add_history_to_context=True
+    )
     assert said(server.requests[-1]) == [*map(tuple, history), ("user", "go on")]
     assert agno_3.warnings == []
 
@@ -198,7 +222,9 @@ def test_a_users_session_goes_on_for_that_user_and_for_nobody_else(
     assert said(server.requests[1])[:2] == [("user", "I am Alice"), ("assistant", "Hello Alice")]
     assert agno("stored.session", str(ours.file), "s1", user_id="bob") is None
     before = rows(ours.file, "SELECT * FROM agno_sessions, agno_runs")
-    refused = ours.run("chat", *asking(server.base_url), "-s", "s1", "--user", "bob", "Hi", status=5)
+    refused = ours.run(
+        "chat", *asking(server.base_url), "-s", "s1", "--user", "bob", "Hi", status=5
+    )
     assert "alice" in refused.stderr
     assert rows(ours.file, "SELECT * FROM agno_sessions, agno_runs") == before
     ours.chat("s1", "Still?", at=server.base_url, arguments=("--user", "alice"))

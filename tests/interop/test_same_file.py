@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agnocli import codec
-from agnocli.testing.openai_server import Answer
-from tests.interop.agno_env import NEWEST
-from tests.interop.conftest import Serve, Start
+from agnocli.testing.openai_server import Answer, ScriptedServer
+from tests.interop.agno_env import NEWEST, Agno
+from tests.interop.conftest import Serve
 from tests.interop.sides import Ours, RealAgno, Talk, documents, rows
+
+Pair = tuple[Path, Path]
 
 TURNS = [('Grüße ☕ "quoted" \\ /', "Añadido €\n\x1b[2J\x00 </b>\u2028𝒜"), ("Again", "Bye")]
 
@@ -27,26 +30,27 @@ VOLATILE = re.compile(
 )
 
 
-@pytest.fixture
-def pair(start: Start, file: Path, serve: Serve) -> tuple[Path, Path]:
+@pytest.fixture(scope="module")
+def pair(agno_python: Callable[[Agno], Path], tmp_path_factory: pytest.TempPathFactory) -> Pair:
     """Two files with the same conversation: ours, and agno's own."""
-    theirs = file.with_name("theirs.db")
+    home = tmp_path_factory.mktemp("pair")
+    ours, theirs = home / "ours.db", home / "theirs.db"
     answers = [Answer(answer, usage=(12, 5)) for _, answer in TURNS]
-    server = serve(*answers, *answers)
-    with Talk(file) as talk:
-        for question, _ in TURNS:
-            talk("s1", question, at=server.base_url, user_id="alice", system="Be brief.")
-    with start(NEWEST) as agno:
-        agno(
-            "agents.run", str(theirs), server.base_url, "s1", [one for one, _ in TURNS], user_id="alice",
-            instructions="Be brief.", add_history_to_context=True,
-        )  # fmt: skip
-    assert server.requests[0]["messages"] == server.requests[2]["messages"]
-    assert server.requests[1]["messages"] == server.requests[3]["messages"]
-    return file, theirs
+    with ScriptedServer([*answers, *answers]) as server:
+        with Talk(ours) as talk:
+            for question, _ in TURNS:
+                talk("s1", question, at=server.base_url, user_id="alice", system="Be brief.")
+        with RealAgno(agno_python(NEWEST), home, NEWEST.version) as agno:
+            agno(
+                "agents.run", str(theirs), server.base_url, "s1", [one for one, _ in TURNS],
+                user_id="alice", instructions="Be brief.", add_history_to_context=True,
+            )  # fmt: skip
+        assert server.requests[0]["messages"] == server.requests[2]["messages"]
+        assert server.requests[1]["messages"] == server.requests[3]["messages"]
+    return ours, theirs
 
 
-def test_tables_indexes_and_columns_are_the_same(pair: tuple[Path, Path]) -> None:
+def test_tables_indexes_and_columns_are_the_same(pair: Pair) -> None:
     for sql in (
         "SELECT type, name, tbl_name FROM sqlite_master",
         "SELECT m.name AS 'table', c.* FROM sqlite_master m, pragma_table_info(m.name) c",
@@ -58,7 +62,7 @@ def test_tables_indexes_and_columns_are_the_same(pair: tuple[Path, Path]) -> Non
         assert our
 
 
-def test_the_statements_that_made_them_are_the_same(pair: tuple[Path, Path]) -> None:
+def test_the_statements_that_made_them_are_the_same(pair: Pair) -> None:
     our, their = (
         {row["name"]: re.sub(r"\s+", " ", row["sql"] or "") for row in rows(file, "SELECT * FROM sqlite_master")}
         for file in pair
@@ -66,8 +70,11 @@ def test_the_statements_that_made_them_are_the_same(pair: tuple[Path, Path]) -> 
     assert our == their
 
 
-def test_version_stamps_and_journal_mode_are_the_same(pair: tuple[Path, Path]) -> None:
-    for sql in ("SELECT table_name, version, updated_at IS NULL FROM agno_schema_versions ORDER BY 1", "PRAGMA journal_mode"):
+def test_version_stamps_and_journal_mode_are_the_same(pair: Pair) -> None:
+    for sql in (
+        "SELECT table_name, version, updated_at IS NULL FROM agno_schema_versions ORDER BY 1",
+        "PRAGMA journal_mode",
+    ):
         our, their = (rows(file, sql) for file in pair)
         assert our == their
     assert our == [{"journal_mode": "wal"}]
@@ -83,7 +90,7 @@ def neutral(text: str) -> str:
     return VOLATILE.sub(r'"\g<key>": …', text)
 
 
-def test_a_run_is_written_to_the_character_as_agno_writes_it(pair: tuple[Path, Path]) -> None:
+def test_a_run_is_written_to_the_character_as_agno_writes_it(pair: Pair) -> None:
     our, their = (rows(file, "SELECT * FROM agno_runs ORDER BY run_index") for file in pair)
     assert [neutral(row["run_data"]) for row in our] == [neutral(row["run_data"]) for row in their]
     for mine, its in zip(our, their, strict=True):
@@ -100,7 +107,7 @@ def columns(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_a_session_is_written_as_agno_writes_it(pair: tuple[Path, Path]) -> None:
+def test_a_session_is_written_as_agno_writes_it(pair: Pair) -> None:
     (our,), (their,) = (rows(file, "SELECT * FROM agno_sessions") for file in pair)
     assert neutral(our["session_data"]) == neutral(their["session_data"])
     # agno keeps a model's parts in a set: their order is another in every process
@@ -112,7 +119,7 @@ def test_a_session_is_written_as_agno_writes_it(pair: tuple[Path, Path]) -> None
     assert list(our) == list(their)
 
 
-def test_every_value_has_the_storage_class_agno_gives_it(pair: tuple[Path, Path]) -> None:
+def test_every_value_has_the_storage_class_agno_gives_it(pair: Pair) -> None:
     for table in ("agno_sessions", "agno_runs", "agno_schema_versions"):
         names = rows(pair[0], f"SELECT * FROM {table}")[0]
         kinds = ", ".join(f"typeof({name})" for name in names)

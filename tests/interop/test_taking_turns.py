@@ -73,7 +73,9 @@ def test_name_state_and_title_survive_each_other(
     data = ours.inspect("s1")["session_data"]
     assert (data["session_name"], data["title"]) == ("Shopping", "Hi there")
     assert data["session_state"] == {"items": ["milk"]}
-    assert codec.decode(run_rows(ours.file, "s1")[2]["run_data"])["session_state"] == {"items": ["milk"]}
+    assert codec.decode(run_rows(ours.file, "s1")[2]["run_data"])["session_state"] == {
+        "items": ["milk"]
+    }
 
 
 def test_our_next_request_holds_its_tool_calls_and_their_results(
@@ -81,7 +83,9 @@ def test_our_next_request_holds_its_tool_calls_and_their_results(
 ) -> None:
     calls = [tool_call("add_item", {"item": one}, f"call_{one}") for one in ("milk", "tea")]
     server = serve(
-        Answer("Let me", tool_calls=calls, finish_reason="tool_calls"), Answer("Done"), Answer("Yes")
+        Answer("Let me", tool_calls=calls, finish_reason="tool_calls"),
+        Answer("Done"),
+        Answer("Yes"),
     )
     agno("agents.run", str(file), server.base_url, "s1", ["Add both"], tools=["add_item"])
     talk("s1", "Both?", at=server.base_url)
@@ -169,7 +173,9 @@ def test_at_the_same_time_from_two_processes_every_turn_is_there(
     asked = [pairs[0][1] for pairs in everything_said(file)]
     assert sorted(asked) == sorted(f"{who} {n}" for who in ("we", "it") for n in range(TURNS))
     for who in ("we", "it"):
-        assert [words for words in asked if words.startswith(who)] == [f"{who} {n}" for n in range(TURNS)]
+        assert [words for words in asked if words.startswith(who)] == [
+            f"{who} {n}" for n in range(TURNS)
+        ]
     in_our_order = [[one["role"], one["content"]] for one in wire_messages(talk.runs("s1"))]
     assert agno("stored.history", str(file), "s1") == in_our_order
     assert rows(file, "PRAGMA integrity_check") == [{"integrity_check": "ok"}]

@@ -276,7 +276,7 @@ _ALL = (
     Command("undo", "", "take the last turn back", _undo),
     Command("tokens", "", "what the provider counted", _tokens),
     Command("model", "[MODEL]", "show or change the model", _model, _models_here),
-    Command("system", "[TEXT]", "show or set the system prompt; - for none", _system),
+    Command("system", "[TEXT]", "show or set the system prompt (-: none)", _system),
     Command("quit", "", "leave, as /exit", _exit),
 )
 COMMANDS = {command.name: command for command in _ALL}

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from types import FrameType
 from typing import NoReturn
 
@@ -92,7 +93,7 @@ def farewell(talk: Talk) -> None:
         if value is not None:
             words += [flag, masked_url(value) if "://" in value else value]
     words += ["-s", talk.session_id]
-    talk.app.note(f"go on with: {shlex.join(words)}")
+    talk.app.note(f"resume: {shlex.join(words)}")
 
 
 class Repl:
@@ -125,17 +126,17 @@ class Repl:
             self.app.note(about)
             self.app.note(more)
         if talk.is_echo:
-            self.app.note("echo is the offline test model; a real one: /model PROVIDER:ID,")
-            self.app.note("as /model ollama:llama3.2; all: agno models list")
+            self.app.note("echo is the offline test model; for a real one type")
+            self.app.note("/model PROVIDER:ID, as in /model ollama:llama3.2")
 
     def run(self, first_words: str | None) -> NoReturn:
         if first_words is not None:
             sys.stdout.write(f"> {neutral(first_words)}\n")
-            self.guarded(lambda: self.ask(first_words))
+            self.guarded(partial(self.ask, first_words))
         while True:
             text = self.read()
             if text.strip():
-                self.guarded(lambda words=text: self.take(words))
+                self.guarded(partial(self.take, text))
 
     def read(self) -> str:
         from agnocli.cli.repl.line import EndedLine
@@ -221,8 +222,6 @@ class Repl:
                 if isinstance(event, RunStarted):
                     self.talk.stored = True
                     self.own_runs.add(event.run_id)
-                    if came:  # before there was an answer to stop
-                        conversation.stop()
                 yield event
 
         with (
@@ -245,7 +244,7 @@ def _check(text: str) -> None:
 
 def _load(real_model: bool) -> None:
     try:
-        import agnocli.cli.render.markdown
+        import agnocli.cli.render.markdown  # noqa: F401
 
         if real_model:
             from agnocli.agent.models import preload

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from agnocli.agent.models.providers import ECHO, ModelSpec, find_provider, parse_model
+from agnocli.agent.models.providers import ECHO, ModelSpec, find_provider
 from agnocli.agent.runner import Conversation
 from agnocli.cli import chatting
 from agnocli.cli.chatting import ChatOptions, LateModel
@@ -29,12 +29,8 @@ class Talk:
     def __init__(self, app: App, options: ChatOptions) -> None:
         self.app, self.options = app, options
         self.settings = chatting.settings(app, options)
-        agent = chatting.choose_agent(app, options.agent)
-        self.spec = chatting.choose_model(app, options, agent)
-        self.base_url = options.base_url or agent.base_url
-        self.backend = app.backend() if options.save else app.backend("memory")
-        self.backend_name = app.backend_name() if options.save else "nothing is stored"
-        session_id, self.stored = chatting.choose_session(app, self.backend, options)
+        self.backend, session_id, self.stored = chatting.open_session(app, options, self.settings)
+        self.backend_name = app.backend_name() if options.save else "not saved"
         self.name = options.name
         self.conversation = self._conversation(session_id)
         if self.stored:
@@ -57,6 +53,11 @@ class Talk:
 
         page = self.backend.find(SessionQuery(id_prefix=self.session_id, limit=50))
         return next((one for one in page.items if one.session_id == self.session_id), None)
+
+    @property
+    def spec(self) -> ModelSpec:
+        assert isinstance(self.settings.model, LateModel)
+        return self.settings.model.spec
 
     @property
     def session_id(self) -> str:
@@ -110,10 +111,12 @@ class Talk:
     def set_model(self, name: str) -> None:
         """Ask another model from now on. ConfigError, and the old one stays."""
         prefix, colon, _ = name.partition(":")
-        provider = find_provider(prefix)
-        here = None if provider is ECHO or (provider and colon) else self.base_url
-        self.spec: ModelSpec = parse_model(name, base_url=here, environ=self.app.environ)
-        self._set(model=LateModel(self.spec))
+        elsewhere = colon and find_provider(prefix)
+        options = msgspec.structs.replace(
+            self.options, model=name, base_url=None if elsewhere else self.options.base_url
+        )
+        agent = chatting.choose_agent(self.app, options.agent)
+        self._set(model=LateModel(chatting.choose_model(self.app, options, agent)))
 
     def set_system(self, text: str | None) -> None:
         self._set(system=text)

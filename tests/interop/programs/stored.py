@@ -41,3 +41,13 @@ def migrate(db_file):
     from agno.db.migrations.manager import MigrationManager
 
     asyncio.run(MigrationManager(SqliteDb(db_file=db_file)).up())
+
+
+def cancel(db_file, session_id, run_id):
+    """Store a run again with another status."""
+    from agno.run.base import RunStatus
+
+    session = _load(db_file, session_id)
+    run = session.get_run(run_id)
+    run.status = RunStatus.cancelled
+    SqliteDb(db_file=db_file).upsert_run(run, session_id, session.user_id)

@@ -1,0 +1,107 @@
+"""What a backend cannot hold unchanged, found before it is written."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from agnocli import codec
+from agnocli.abc import Capabilities
+from agnocli.errors import CodecError, RecordRejectedError
+from agnocli.records import (
+    RUN_COLUMNS,
+    SESSION_COLUMNS,
+    SESSION_DOCUMENTS,
+    Document,
+    Run,
+    Session,
+)
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SUSPECT_INTEGER = re.compile(rb"\d{19}")
+_SUSPECT_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+_SUSPECT_NUMBER = re.compile(rb"NaN|Infinity|\d[eE]\+?\d{3}")
+_INT64 = range(-(2**63), 2**63)
+
+
+def reject_unholdable(record: Session | Run, can: Capabilities) -> None:
+    """RecordRejectedError, with JSON path and reason, for the first value the backend would refuse or change.
+
+    Documents are decoded only when their bytes show that something may be in them.
+    """
+    documents = SESSION_DOCUMENTS if isinstance(record, Session) else ("run_data",)
+    columns = SESSION_COLUMNS if isinstance(record, Session) else RUN_COLUMNS
+    for name in columns:
+        value = getattr(record, name)
+        if name in documents:
+            found = _in_document(value, can, name) if value is not None else None
+        else:
+            found = _in_column(name, value, can)
+        if found:
+            raise RecordRejectedError(record.session_id, *found)
+
+
+def _in_column(name: str, value: object, can: Capabilities) -> tuple[str, str] | None:
+    if isinstance(value, int):
+        return None if value in _INT64 else (name, "is an integer past 64 bit")
+    if not isinstance(value, str):
+        return None
+    if _SURROGATE.search(value):
+        return name, "holds a lone surrogate"
+    if "\0" in value and not can.holds_nul_in_ids:
+        return name, "holds a NUL character"
+    if can.max_id_length is not None and len(value) > can.max_id_length:
+        return name, f"has {len(value)} characters, more than {can.max_id_length}"
+    return None
+
+
+def _in_document(document: Document, can: Capabilities, path: str) -> tuple[str, str] | None:
+    if can.max_document_bytes is not None and len(document) > can.max_document_bytes:
+        return path, f"has {len(document):,} bytes, more than {can.max_document_bytes:,}"
+    if can.keeps_json_text and not _suspect(document, can):
+        return None
+    try:
+        value = codec.decode(document)
+    except CodecError as error:
+        return None if can.keeps_json_text else (path, f"is {error.message}")
+    return next(_misfits(value, can, path, 1), None)
+
+
+def _suspect(document: Document, can: Capabilities) -> bool:
+    raw = bytes(document)
+    return (
+        (not can.holds_nul and b"\\u0000" in raw)
+        or (not can.holds_surrogates and _SUSPECT_SURROGATE.search(raw) is not None)
+        or (not can.holds_nan and _SUSPECT_NUMBER.search(raw) is not None)
+        or (not can.holds_big_integers and _SUSPECT_INTEGER.search(raw) is not None)
+        or (can.max_depth is not None and raw.count(b"[") + raw.count(b"{") > can.max_depth)
+    )
+
+
+def _misfits(value: Any, can: Capabilities, path: str, depth: int) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield from _in_text(value, can, path)
+    elif isinstance(value, float) and not math.isfinite(value) and not can.holds_nan:
+        yield path, f"is {value}, which JSON has not"
+    elif isinstance(value, int) and value not in _INT64 and not can.holds_big_integers:
+        yield path, "is an integer past 64 bit"
+    elif isinstance(value, dict | list):
+        if can.max_depth is not None and depth > can.max_depth:
+            yield path, f"is nested more than {can.max_depth} levels deep"
+            return
+        if isinstance(value, dict):
+            for key, item in value.items():
+                yield from _in_text(key, can, f"{path}.{key!r} (the key)")
+                yield from _misfits(item, can, f"{path}.{key}", depth + 1)
+        else:
+            for index, item in enumerate(value):
+                yield from _misfits(item, can, f"{path}[{index}]", depth + 1)
+
+
+def _in_text(text: str, can: Capabilities, path: str) -> Iterator[tuple[str, str]]:
+    if not can.holds_nul and "\0" in text:
+        yield path, "holds a NUL character"
+    if not can.holds_surrogates and _SURROGATE.search(text):
+        yield path, "holds a lone surrogate"
