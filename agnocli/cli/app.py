@@ -142,10 +142,8 @@ def _usage(error: typer.TyperException) -> UsageError:
 
 
 def _unexpected(error: Exception) -> AgnoCLIError:
-    from agnocli.config import masked
-
     failure = AgnoCLIError(
-        f"unexpected {type(error).__name__}: {masked(str(error))}",
+        f"unexpected {type(error).__name__}: {_without_secrets(str(error))}",
         hint="this is a mistake in agnocli: run it again with --debug, and report what that says",
     )
     failure.__cause__ = error
@@ -162,10 +160,20 @@ def _report(error: AgnoCLIError, options: GlobalOptions, arguments: Sequence[str
     if options.debug:
         from traceback import format_exception
 
-        from agnocli.config import masked
-
-        sys.stderr.write(str(masked("".join(format_exception(error)))))
+        sys.stderr.write(_without_secrets("".join(format_exception(error))))
     return status
+
+
+def _without_secrets(text: str) -> str:
+    """Others' messages may repeat a URL or a key of the environment."""
+    from agnocli.config import masked
+    from agnocli.config.secrets import HIDDEN, is_secret
+
+    text = str(masked(text))
+    for name, value in os.environ.items():
+        if is_secret(name) and value:
+            text = text.replace(value, HIDDEN)
+    return text
 
 
 def _asks_for_json(arguments: Sequence[str]) -> bool:

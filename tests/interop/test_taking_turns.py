@@ -27,7 +27,7 @@ def turn(question: str, answer: str) -> Pairs:
 def test_we_it_we_it(agno_3: RealAgno, ours: Ours, talk: Talk, serve: Serve) -> None:
     server = serve(*(Answer(f"answer {n} ☕ {{x}}", usage=(5, 2)) for n in range(6)))
     past: Pairs = []
-    where = {"at": server.base_url}
+    where: dict[str, Any] = {"at": server.base_url}
 
     def it_goes_on(n: int) -> None:
         words = f"it asks {n}\n$HOME"

@@ -10,7 +10,7 @@ import pytest
 
 from agnocli import codec
 from agnocli.run import RunStatus
-from agnocli.testing.openai_server import Answer, Error, ScriptedServer, tool_call
+from agnocli.testing.openai_server import Answer, Error, tool_call
 from tests.interop.agno_env import FIRST_THREE, NEWEST
 from tests.interop.conftest import Serve, Start
 from tests.interop.sides import Ours, RealAgno, Talk, documents, folder, rows, run_rows, said
@@ -33,15 +33,19 @@ def _twice(value: object) -> object:
     )
 
 
-def shown_whole(ours: Ours, session_id: str) -> dict[str, Any]:
-    """The session as JSON, which equals what is stored; every message and tool is on the readable page too."""
+def whole(ours: Ours, session_id: str) -> dict[str, Any]:
+    """The session as JSON, which equals what is stored."""
     found: dict[str, Any] = ours.inspect(session_id)
     assert found == stored_form(ours.file, session_id)
-    page = ours("sessions", "inspect", session_id, "--tools", "--state", "--role", "system", *ROLES)
-    for text in texts(found["runs"]):
+    return found
+
+
+def assert_all_on_the_page(ours: Ours, session_id: str) -> None:
+    """Every message and tool is in the readable form."""
+    page = ours("sessions", "inspect", session_id, "--tools", *ROLES)
+    for text in texts(ours.inspect(session_id)["runs"]):
         for line in text.splitlines():
             assert line in page
-    return found
 
 
 def texts(runs: list[Any]) -> Iterator[str]:
@@ -55,7 +59,7 @@ def texts(runs: list[Any]) -> Iterator[str]:
         yield from texts(run.get("step_executor_runs", []))
 
 
-ROLES = ("--role", "user", "--role", "assistant", "--role", "tool")
+ROLES = [part for role in ("system", "user", "assistant", "tool") for part in ("--role", role)]
 
 
 @pytest.mark.parametrize("release", [NEWEST, FIRST_THREE], ids=lambda release: release.version)
@@ -63,7 +67,8 @@ def test_runs_of_every_status_are_all_there(start: Start, ours: Ours, release: A
     with start(release) as agno:
         statuses = agno("kinds.statuses", str(ours.file), "s1")
     assert statuses == [status.value for status in RunStatus]
-    found = shown_whole(ours, "s1")
+    found = whole(ours, "s1")
+    assert_all_on_the_page(ours, "s1")
     assert [run["status"] for run in found["runs"]] == statuses
     row = ours.list()["s1"]
     assert (row["runs"], row["agent_id"], row["type"]) == (len(statuses), "helper", "agent")
@@ -91,7 +96,8 @@ def test_of_its_statuses_only_the_finished_and_the_pending_go_to_a_model(
 def test_everything_that_can_lie_in_a_session_is_shown(start: Start, ours: Ours) -> None:
     with start(NEWEST) as agno:
         agno("kinds.everything", str(ours.file), "s1")
-    found = shown_whole(ours, "s1")
+    found = whole(ours, "s1")
+    assert_all_on_the_page(ours, "s1")
     (run,) = found["runs"]
     assert found["session_data"]["session_state"] == {
         "items": ["milk", {"n": 2**70}],
@@ -119,24 +125,22 @@ def test_everything_that_can_lie_in_a_session_is_shown(start: Start, ours: Ours)
     assert [one["session_id"] for one in ours.json("sessions", "list", "--tag", "home")] == ["s1"]
 
 
-def team_server(serve: Serve) -> ScriptedServer:
-    task = {"member_id": "writer", "task": "Write a haiku"}
-    call = tool_call("delegate_task_to_member", task)
-    return serve(
-        Answer("", tool_calls=[call], finish_reason="tool_calls"),
-        Answer("An old silent pond"),
-        Answer("The writer wrote: An old silent pond"),
-        Answer("So it did"),
-    )
+HAIKU = tool_call("delegate_task_to_member", {"member_id": "writer", "task": "Write a haiku"})
+TEAM_WORK = (
+    Answer("", tool_calls=[HAIKU], finish_reason="tool_calls"),
+    Answer("An old silent pond"),
+    Answer("The writer wrote it"),
+)
 
 
 def test_a_team_and_its_members_are_shown_and_go_on_with_us(
     start: Start, ours: Ours, talk: Talk, serve: Serve
 ) -> None:
-    server = team_server(serve)
+    server = serve(*TEAM_WORK, Answer("So it did"))
     with start(NEWEST) as agno:
         agno("kinds.team", str(ours.file), server.base_url, "t1", "A haiku, please")
-    found = shown_whole(ours, "t1")
+    found = whole(ours, "t1")
+    assert_all_on_the_page(ours, "t1")
     member, team = found["runs"]
     assert (member["agent_id"], member["parent_run_id"]) == ("writer", team["run_id"])
     row = ours.list()["t1"]
@@ -146,44 +150,57 @@ def test_a_team_and_its_members_are_shown_and_go_on_with_us(
     talk("t1", "Did it?", at=server.base_url)
     words = [one["content"] for one in server.requests[3]["messages"]]
     assert words[0] == "A haiku, please"
-    assert words[-2:] == ["The writer wrote: An old silent pond", "Did it?"]
+    assert words[-2:] == ["The writer wrote it", "Did it?"]
     assert [run["run_index"] for run in run_rows(ours.file, "t1")] == [0, 1, 2]
 
 
-def test_a_team_goes_on_with_a_session_after_us(
-    agno: RealAgno, ours: Ours, talk: Talk, serve: Serve
-) -> None:
-    server = team_server(serve)
-    agno("kinds.team", str(ours.file), server.base_url, "t1", "A haiku, please")
+def test_a_team_goes_on_after_us(agno: RealAgno, ours: Ours, talk: Talk, serve: Serve) -> None:
+    server = serve(*TEAM_WORK, Answer("It did"), Answer("It surely did"))
+    where = ("kinds.team", str(ours.file), server.base_url, "t1")
+    agno(*where, "A haiku, please")
     talk("t1", "Did it?", at=server.base_url)
+    agno(*where, "Surely?", add_history_to_context=True)
+    last = [(role, words) for role, words in said(server.requests[4]) if role != "system"]
+    assert last[0] == ("user", "A haiku, please")
+    assert last[-3:] == [("user", "Did it?"), ("assistant", "It did"), ("user", "Surely?")]
     loaded = agno("stored.session", str(ours.file), "t1", session_type="team")
     assert loaded["class"] == "TeamSession"
     assert [run["run_id"] for run in loaded["runs"]] == [
         run["run_id"] for run in ours.inspect("t1")["runs"]
     ]
+    assert [row["run_index"] for row in run_rows(ours.file, "t1")] == [0, 1, 2, 3]
 
 
-def test_a_workflow_and_its_steps_are_shown(start: Start, ours: Ours, serve: Serve) -> None:
+@pytest.fixture
+def article(start: Start, ours: Ours, serve: Serve) -> Ours:
+    """A workflow of two steps has run as w1."""
     server = serve(Answer("Facts about tea"), Answer("An article on tea"))
     with start(NEWEST) as agno:
         agno("kinds.workflow", str(ours.file), server.base_url, "w1", "Write on tea")
-    found = shown_whole(ours, "w1")
-    (run,) = found["runs"]
+    return ours
+
+
+def test_a_workflow_is_listed_and_shown_with_what_it_made(article: Ours) -> None:
+    (run,) = whole(article, "w1")["runs"]
     assert [step["content"] for step in run["step_results"]] == [
         "Facts about tea",
         "An article on tea",
     ]
     assert len(run["step_executor_runs"]) == 2
-    row = ours.list()["w1"]
+    row = article.list()["w1"]
     assert (row["type"], row["workflow_id"], row["agent_id"], row["runs"]) == (
         "workflow",
         "press",
         None,
         1,
     )
-    page = ours("sessions", "inspect", "w1")
-    assert "Write on tea" in page
-    assert "An article on tea" in page
+    page = article("sessions", "inspect", "w1")
+    assert page.index("Write on tea") < page.index("An article on tea")
+
+
+@pytest.mark.xfail(reason="what a workflow's steps said is in the JSON form alone", strict=True)
+def test_what_the_steps_of_a_workflow_said_is_shown(article: Ours) -> None:
+    assert_all_on_the_page(article, "w1")
 
 
 def test_a_run_that_failed_in_agno_is_shown_with_its_error(
@@ -205,7 +222,8 @@ def test_a_run_that_failed_in_agno_is_shown_with_its_error(
             ["Hi", "Weather?"],
             tools=["weather"],
         )
-    found = shown_whole(ours, "s1")
+    found = whole(ours, "s1")
+    assert_all_on_the_page(ours, "s1")
     assert [run["status"] for run in found["runs"]] == ["ERROR", "COMPLETED"]
     page = ours("sessions", "inspect", "s1", "--tools")
     assert "your prompt is too long" in page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prompt_toolkit.application.current import get_app
+from prompt_toolkit.completion import CompleteEvent, get_common_complete_suffix
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import Condition, has_focus
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -27,6 +28,7 @@ def bindings(folds: Folds) -> KeyBindings:
     keys.add("escape", "enter", filter=typing)(_new_line)
     keys.add("c-j", filter=typing)(_new_line)
     keys.add("c-c", filter=typing & has_text)(_clear)
+    keys.add("tab", filter=typing)(_complete)
 
     @keys.add(Keys.BracketedPaste, filter=typing)
     def paste(event: KeyPressEvent) -> None:
@@ -65,6 +67,21 @@ def _enter(event: KeyPressEvent) -> None:
 def _new_line(event: KeyPressEvent) -> None:
     _replace_selection(event)
     event.current_buffer.newline(copy_margin=False)
+
+
+def _complete(event: KeyPressEvent) -> None:
+    """Complete as far as is certain, at once, for the next key may be Enter; then offer what is left."""
+    buffer = event.current_buffer
+    if buffer.complete_state is not None:
+        buffer.complete_next()
+        return
+    asked = CompleteEvent(completion_requested=True)
+    found = list(buffer.completer.get_completions(buffer.document, asked))
+    if len(found) == 1:
+        buffer.apply_completion(found[0])
+    elif found:
+        buffer.insert_text(get_common_complete_suffix(buffer.document, found))
+        buffer.start_completion()
 
 
 def _clear(event: KeyPressEvent) -> None:

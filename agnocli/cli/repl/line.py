@@ -12,12 +12,13 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
+from prompt_toolkit.input import Input, create_input
 from prompt_toolkit.input.typeahead import store_typeahead
 from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.key_binding import KeyPress
 from prompt_toolkit.output import ColorDepth, Output
 from prompt_toolkit.output.vt100 import Vt100_Output
-from prompt_toolkit.styles import Style
+from prompt_toolkit.styles import Attrs, Style
 
 from agnocli.cli.context import App
 from agnocli.cli.render.text import fit
@@ -28,12 +29,13 @@ from agnocli.config.paths import state_dir
 
 PROMPT, FURTHER = "> ", "  "
 
+FAINT = "dim" if "dim" in Attrs._fields else "ansibrightblack"  # new in 3.0.51
 STYLE = Style.from_dict(
     {
         "prompt": "bold ansigreen",
-        "auto-suggestion": "ansibrightblack",
+        "auto-suggestion": f"noinherit {FAINT}",
         "bottom-toolbar": "noreverse",
-        "bottom-toolbar.text": "ansibrightblack",
+        "bottom-toolbar.text": FAINT,
     }
 )
 
@@ -83,6 +85,7 @@ class Line:
             style=STYLE,
             include_default_pygments_style=False,
             color_depth=None if app.terminal.color else ColorDepth.DEPTH_1_BIT,
+            input=_input(app),
             output=_output(app),
         )
         self._session.app.after_render += self._shown
@@ -170,3 +173,10 @@ def _output(app: App) -> Output | None:
     if app.environ.get("TERM") in ("dumb", "unknown") or not terminal.stderr_tty:
         return None
     return _Vt100.from_pty(sys.stdout if terminal.stdout_tty else sys.stderr)
+
+
+def _input(app: App) -> Input | None:
+    """The terminal even when stdin is not: `-i` goes on talking after piped words."""
+    if app.terminal.stdin_tty or not app.terminal.stderr_tty:
+        return None
+    return create_input(always_prefer_tty=True)

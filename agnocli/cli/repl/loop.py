@@ -91,7 +91,7 @@ def farewell(talk: Talk) -> None:
     words = ["agno", "chat"]
     for flag, value in (("--config", given.config), ("-b", given.backend)):
         if value is not None:
-            words += [flag, masked_url(value) if "://" in value else value]
+            words += [flag, masked_url(value)]
     words += ["-s", talk.session_id]
     talk.app.note(f"resume: {shlex.join(words)}")
 

@@ -45,8 +45,8 @@ class Talk:
         info = self._info()
         self.name = info.name if info else None
         if info is not None:
-            turns = "1 turn" if info.runs == 1 else f"{info.runs:,} turns"
-            self.app.note(f"{one_line(info.title or info.session_id)} · {turns} so far")
+            runs = "1 run" if info.runs == 1 else f"{info.runs:,} runs"
+            self.app.note(f"{one_line(info.title or info.session_id)} · {runs} so far")
 
     def _info(self) -> SessionInfo | None:
         from agnocli.abc import SessionQuery

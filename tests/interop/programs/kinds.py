@@ -3,6 +3,7 @@
 
 from datetime import datetime
 
+from agents import make, model
 from agno.db.sqlite import SqliteDb
 from agno.media import Image
 from agno.models.message import Message
@@ -14,7 +15,6 @@ from agno.session import AgentSession
 from agno.session.summary import SessionSummary
 from agno.team import Team
 from agno.workflow import Step, Workflow
-from agents import make, model
 
 CREATED = 1_760_000_000
 PNG = b"\x89PNG\r\n\x1a\n\x00\xff"
@@ -73,7 +73,9 @@ def everything(db_file, session_id):
         agent_data={"agent_id": "helper", "name": "Helper", "model": {"id": "gpt-x"}},
         metadata={"tier": "gold", "tags": ["home"]},
         summary=SessionSummary(
-            summary="They spoke of tea.", topics=["tea"], updated_at=datetime(2026, 1, 2, 3, 4, 5)
+            summary="They spoke of tea.",
+            topics=["tea"],
+            updated_at=datetime(2026, 1, 2, 3, 4, 5),  # noqa: DTZ001 - agno's have no zone
         ),
         created_at=CREATED,
     )
@@ -121,7 +123,7 @@ def everything(db_file, session_id):
     _store(db_file, session, [run])
 
 
-def team(db_file, base_url, session_id, prompt, user_id=None):
+def team(db_file, base_url, session_id, prompt, user_id=None, **options):
     """A team with one member, run by agno itself."""
     writer = make(db_file, base_url, id="writer", name="Writer", role="Writes")
     desk = Team(
@@ -131,6 +133,7 @@ def team(db_file, base_url, session_id, prompt, user_id=None):
         model=model(base_url),
         db=SqliteDb(db_file=db_file),
         telemetry=False,
+        **options,
     )
     return desk.run(prompt, session_id=session_id, user_id=user_id).to_dict()
 
