@@ -81,9 +81,7 @@ class Conversation:
         """Mark turns that a dead process left unfinished."""
         return recover(self.backend, self.session_id) if self.stored() else Recovery()
 
-    def ask(
-        self, text: str, *, replaces: str | None = None
-    ) -> Generator[RunEvent, None, None]:
+    def ask(self, text: str, *, replaces: str | None = None) -> Generator[RunEvent, None, None]:
         """One turn. However it ends, what was said is stored first: an abandoned turn as CANCELLED.
 
         Model errors are in the last event; errors of the backend are raised.

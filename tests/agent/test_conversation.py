@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,10 @@ from agnocli.db.sqlite import SqliteDb
 from agnocli.errors import BackendError, ModelError, RunNotFoundError, SessionConflictError
 from agnocli.messages import data
 from agnocli.records import Run
+from agnocli.testing.openai_server import Error
 from agnocli.testing.scripted_model import ScriptedModel
+
+from .conftest import Serve, model_at
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -159,11 +163,27 @@ def test_stopping_keeps_what_was_said(backend: Backend) -> None:
     assert contents(data(run)["messages"]) == [("user", "a"), ("assistant", "half")]
 
 
+def test_stopping_does_not_wait_out_the_pause_before_a_retry(
+    backend: Backend, serve: Serve
+) -> None:
+    server = serve(Error(503, "busy", headers={"retry-after": "50"}))
+    conversation = Conversation(backend, "s1", ChatSettings(model=model_at(server)))
+
+    def stop() -> None:
+        server.wait_for_requests(1)
+        conversation.stop()
+
+    threading.Thread(target=stop).start()
+    started = time.monotonic()
+    assert said(conversation, "a").output.status == "CANCELLED"
+    assert time.monotonic() - started < 40
+
+
 def test_an_answer_that_nobody_listens_to_any_more_is_stored_as_stopped(backend: Backend) -> None:
     events = talk(backend, ScriptedModel(["half", " more"])).ask("a")
     assert isinstance(next(events), RunStarted)
     assert next(events) == TextDelta("half")
-    events.close()  # type: ignore[attr-defined]
+    events.close()
     (run,) = stored(backend)
     assert run.status == "CANCELLED"
     assert data(run)["messages"][-1]["content"] == "half"
@@ -244,7 +264,8 @@ def test_two_beginnings_of_one_session_both_keep_their_turn(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late = talk(backend, ScriptedModel(["late"]))
-    real, beaten = Conversation._create, []
+    real = Conversation._create
+    beaten: list[bool] = []
 
     def beaten_to_it(self: Conversation, *arguments: Any) -> bool:
         if self is late and not beaten:

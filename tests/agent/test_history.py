@@ -82,7 +82,7 @@ def test_all_turns_can_be_asked_for() -> None:
 
 
 def test_replayed_and_system_messages_are_not_sent_again() -> None:
-    said = [
+    said: list[dict[str, Any]] = [
         {"role": "system", "content": "S"},
         {"role": "developer", "content": "D"},
         {"role": "user", "content": "old", "from_history": True},
@@ -95,7 +95,7 @@ CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments
 
 
 def test_a_tool_call_goes_with_its_result() -> None:
-    said = [
+    said: list[dict[str, Any]] = [
         {"role": "user", "content": "q"},
         {"role": "assistant", "tool_calls": [CALL]},
         {"role": "tool", "content": "42", "tool_call_id": "call_1"},
@@ -110,7 +110,7 @@ def test_a_tool_call_goes_with_its_result() -> None:
 
 
 def test_a_call_without_a_result_and_a_result_without_a_call_are_left_out() -> None:
-    said = [
+    said: list[dict[str, Any]] = [
         {"role": "user", "content": "q"},
         {"role": "assistant", "content": "Let me", "tool_calls": [CALL]},
         {"role": "tool", "content": "7", "tool_call_id": "call_9"},

@@ -45,13 +45,6 @@ def test_closing_ends_a_request_that_waits_for_its_first_word(serve: Serve) -> N
     server.wait_for_hang_up()
 
 
-def test_closing_ends_the_wait_before_a_retry(serve: Serve) -> None:
-    server = serve(Error(503, "busy", headers={"retry-after": "100"}))
-    stream = model_at(server).stream(PLAIN)
-    assert isinstance(stream, EventStream)
-    assert stopped_by(stream, lambda: server.wait_for_requests(1)) == []
-
-
 def test_a_stream_that_was_closed_is_not_retried(
     serve: Serve, join_threads: Callable[[], None]
 ) -> None:

@@ -1,15 +1,15 @@
-"""Answers that can be given up from another thread, whatever the request is waiting for."""
+"""Answers that can be given up from another thread while they wait for the server."""
 
 from __future__ import annotations
 
 import contextlib
-import queue
 import socket
 import threading
 from collections.abc import Callable, Generator, Iterator
 from typing import Self
 
 from agnocli.abc import ModelEvent
+from agnocli.errors import AgnoCLIError
 
 
 class AbortedError(Exception):
@@ -57,47 +57,28 @@ class Line:
 Producer = Callable[[Line], Generator[ModelEvent, None, None]]
 
 
-class _End:
-    def __init__(self, error: BaseException | None = None) -> None:
-        self.error = error
-
-
 class EventStream(Iterator[ModelEvent]):
-    """Runs `produce` in a thread of its own from the first step on, and hands over what it yields.
-
-    `close()` may be called from any thread, any number of times: a waiting `__next__` ends at once as if the
-    answer were over, and the request is torn down behind it.
-    """
+    """What `produce` yields. `close()` may be called from any thread, any number of times: a step that waits for
+    the server ends as if the answer were over."""
 
     def __init__(self, produce: Producer) -> None:
-        self._produce: Producer | None = produce
         self._line = Line()
-        self._events: queue.SimpleQueue[ModelEvent | _End] = queue.SimpleQueue()
-        self._over = False
+        self._events = produce(self._line)
 
     def __next__(self) -> ModelEvent:
-        self._start()
-        if self._over or self._line.is_cut:
-            raise StopIteration
-        event = self._events.get()
         if self._line.is_cut:
             raise StopIteration
-        if isinstance(event, _End):
-            self._over = True
-            if event.error is not None:
-                raise event.error
-            raise StopIteration
+        try:
+            event = next(self._events)
+            self._line.check()
+        except (AbortedError, AgnoCLIError) as error:
+            if self._line.is_cut:
+                raise StopIteration from error
+            raise
         return event
-
-    def _start(self) -> None:
-        produce, self._produce = self._produce, None
-        if produce is not None:
-            arguments = (produce, self._line, self._events)
-            threading.Thread(target=_pump, args=arguments, name="model", daemon=True).start()
 
     def close(self) -> None:
         self._line.cut()
-        self._events.put(_End())
 
     def __enter__(self) -> Self:
         return self
@@ -107,15 +88,3 @@ class EventStream(Iterator[ModelEvent]):
 
     def __del__(self) -> None:
         self.close()
-
-
-def _pump(produce: Producer, line: Line, events: queue.SimpleQueue[ModelEvent | _End]) -> None:
-    try:
-        with contextlib.closing(produce(line)) as produced:
-            for event in produced:
-                events.put(event)
-                line.check()
-    except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for it
-        events.put(_End(error))
-    else:
-        events.put(_End())
