@@ -40,6 +40,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     from_history: bool = False
     created_at: int | None = None
     usage: Usage = Usage()
+    attachments: tuple[str, ...] = ()
+    """What came along: `image`, `file notes.pdf`."""
 
 
 def messages(run: Run) -> Iterator[Message]:
@@ -72,7 +74,20 @@ def view(item: dict[str, Any]) -> Message:
         from_history=bool(item.get("from_history")),
         created_at=item.get("created_at"),
         usage=usage(item.get("metrics")),
+        attachments=tuple(attachments(item)),
     )
+
+
+_MEDIA = {"images": "image", "audio": "audio", "videos": "video", "files": "file"}
+
+
+def attachments(item: dict[str, Any]) -> Iterator[str]:
+    """One word for each of a message's or an input's media, with its file name where it has one."""
+    for key, kind in _MEDIA.items():
+        for one in _items(item.get(key)):
+            if isinstance(one, dict):
+                name = one.get("filename") or one.get("name") or one.get("url")
+                yield f"{kind} {name}" if isinstance(name, str) else kind
 
 
 def text(content: object) -> str:

@@ -89,22 +89,29 @@ class Conversation:
         self._stopped = False
         turn, request = self._begin(text, replaces)
         status, failure = RunStatus.CANCELLED, None
-        self._pump = Pump(self.settings.model, request)
-        if self._stopped:
-            self._pump.stop()
         try:
             yield RunStarted(self.session_id, turn.run_id)
-            yield from self._listen(turn, self._pump)
+            yield from self._listen(turn, self._call(request))
             status = RunStatus.COMPLETED
         except Stopped:
             pass
         except ModelError as error:
             status, failure, turn.error = RunStatus.ERROR, error, error.message
         finally:
-            self._pump.close()
-            self._pump = None
+            self._hang_up()
             self._finish(turn, status)
         yield RunEnded(turn.output(status), failure)
+
+    def _call(self, request: ChatRequest) -> Pump:
+        self._pump = Pump(self.settings.model, request)
+        if self._stopped:
+            self._pump.stop()
+        return self._pump
+
+    def _hang_up(self) -> None:
+        pump, self._pump = self._pump, None
+        if pump is not None:
+            pump.close()
 
     def stop(self) -> None:
         """Stop the running answer and keep what was said; fit for a signal handler."""
@@ -153,6 +160,7 @@ class Conversation:
         return wire_messages(turns)
 
     def _listen(self, turn: Turn, pump: Pump) -> Generator[RunEvent, None, None]:
+        turn.asked()
         stored_at, unstored = time.monotonic(), False
         while True:
             try:

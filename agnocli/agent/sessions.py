@@ -52,7 +52,16 @@ def new_session(
 
 
 def check_owner(session: Session, user_id: str | None) -> None:
-    """SessionConflictError unless the user may write here: the owner, or anybody who names no user."""
+    """SessionConflictError unless the user may write here: the owner, or anybody who names no user.
+
+    Nobody chats in a workflow's session: its runs hold no messages, and Agno's workflow passes over an agent's.
+    """
+    if session.session_type == "workflow":
+        raise SessionConflictError(
+            session.session_id,
+            "is a workflow's, which only its program can go on with",
+            hint="agno sessions inspect shows it; start another session to chat",
+        )
     if user_id is None or session.user_id == user_id:
         return
     if session.user_id is None:

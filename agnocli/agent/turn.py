@@ -41,6 +41,10 @@ class Turn:
         self.finished: ModelFinished | None = None
         self.error: str | None = None
 
+    def asked(self) -> None:
+        """The model has the question: its time runs from now, not from when its client began to load."""
+        self._started = time.perf_counter()
+
     def hear(self, event: TextDelta | ReasoningDelta) -> None:
         if self._first_token is None:
             self._first_token = time.perf_counter() - self._started

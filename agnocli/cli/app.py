@@ -31,6 +31,10 @@ AGNOCTL = ("connect", "disconnect", "create", "status", "up", "down", "restart",
 """Commands of the `agno` script that Agno itself installs."""
 
 
+ParserError: Any = typer.BadParameter.__mro__[2]
+"""What all errors of the parser are; Typer has it under different names, or none, from version to version."""
+
+
 class _Root(Group):
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
@@ -93,7 +97,7 @@ def _caught(arguments: list[str], options: GlobalOptions) -> int:
         return _report(error, options, arguments)
     except typer.Exit as done:
         return done.exit_code
-    except typer.TyperException as error:
+    except ParserError as error:
         return _report(_usage(error), options, arguments)
     except (KeyboardInterrupt, typer.Abort):
         return ExitStatus.INTERRUPTED
@@ -135,7 +139,7 @@ def _agnoctl(arguments: Sequence[str]) -> int | None:
     return ExitStatus.OK
 
 
-def _usage(error: typer.TyperException) -> UsageError:
+def _usage(error: Any) -> UsageError:
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "agno"
     return UsageError(error.format_message(), hint=f"{path} --help")

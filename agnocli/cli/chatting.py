@@ -18,7 +18,6 @@ from agnocli.agent.models.providers import (
     ECHO,
     OPENAI,
     ModelSpec,
-    Provider,
     Secret,
     find_provider,
 )
@@ -92,23 +91,20 @@ def choose_model(app: App, options: ChatOptions, agent: AgentConfig) -> ModelSpe
     if name is None:
         raise ConfigError("no model is configured", hint=WAYS_TO_A_MODEL)
     own = agent if origin == "file" or agent.model is None else AgentConfig()
-    base_url, provider = options.base_url, find_provider(name.partition(":")[0])
+    base_url = options.base_url
     given_with_it = name == options.model and "@http" in name
-    if not given_with_it and provider is not ECHO:
+    if not given_with_it and find_provider(name.partition(":")[0]) is not ECHO:
         base_url, _ = resolve("base_url", base_url, app.environ, own.base_url, None)
-    return _with_key(name, provider, base_url, own.api_key, app.environ)
+    return model_with_key(name, base_url, own.api_key, app.environ)
 
 
-def _with_key(
-    name: str,
-    provider: Provider | None,
-    base_url: str | None,
-    api_key: str | None,
-    environ: Mapping[str, str],
+def model_with_key(
+    name: str, base_url: str | None, api_key: str | None, environ: Mapping[str, str]
 ) -> ModelSpec:
-    """The model, with the agent's own key in the place of the environment's."""
+    """The model, with an agent's own key in the place of the environment's."""
     if not api_key:
         return parse_model(name, base_url=base_url, environ=environ)
+    provider = find_provider(name.partition(":")[0])
     variables = dict.fromkeys((provider or OPENAI).key_env, api_key)
     spec = parse_model(name, base_url=base_url, environ={**environ, **variables})
     return msgspec.structs.replace(spec, key=Secret(api_key.strip()))
@@ -129,6 +125,8 @@ def settings(app: App, options: ChatOptions) -> ChatSettings:
         runs = 0
     further = {"temperature": agent.temperature, "max_tokens": agent.max_tokens}
     name = agent.name or "assistant"
+    if agent.tools:
+        app.warn(f"agent {name!r} has tools, which this version does not run")
     return ChatSettings(
         model=LateModel(choose_model(app, options, agent)),
         agent_id=agent.id or name,

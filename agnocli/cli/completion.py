@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
@@ -45,6 +46,9 @@ _SESSION_ARGUMENTS = {"session", "sessions"}
 _MOST = 200
 """Sessions that are offered, the latest first."""
 
+_PLAIN = re.compile(r"[^\s'\"`$\\*?\[\](){}<>|&;!\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+"""Words that mean themselves in every shell."""
+
 Found = tuple[str, str]
 """A word and what it is."""
 
@@ -56,6 +60,7 @@ def complete(root: Any) -> int:
     word = os.environ.get("_AGNO_WORD", "")
     try:
         found = [one for one in _offers(root, before, word) if one[0].startswith(word)]
+        found = [one for one in found if _PLAIN.fullmatch(one[0])]
     except AgnoCLIError:
         return 1
     sys.stdout.write("".join(_line(shell, *one) + "\n" for one in found))
@@ -150,13 +155,13 @@ def _values(option: Any, before: list[str]) -> Iterator[Found]:
 
 def _sessions(before: list[str]) -> Iterator[Found]:
     from agnocli.abc import SessionQuery
+    from agnocli.cli.render.text import one_line
 
     app = _app(before)
     try:
         for info in app.backend(read_only=True).find(SessionQuery(limit=_MOST)).items:
-            about = " ".join((info.title or "").split())
-            yield info.session_id, about
-            if info.name and not set(info.name) & set(" \t\n'\"$`\\"):
+            yield info.session_id, one_line(info.title or "")
+            if info.name:
                 yield info.name, info.session_id
     finally:
         app.close()

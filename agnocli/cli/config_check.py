@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from agnocli.agent.models.providers import parse_model
+from agnocli.cli.chatting import model_with_key
 from agnocli.config import Config, agent_config, backend_config, team_config
 from agnocli.db.registry import open_backend
 from agnocli.errors import AgnoCLIError
@@ -30,7 +30,7 @@ def _backend(config: Config, name: str, environ: Mapping[str, str]) -> None:
 def _agent(config: Config, name: str, environ: Mapping[str, str]) -> None:
     agent = agent_config(config, name, environ)
     if agent.model is not None:
-        parse_model(agent.model, base_url=agent.base_url, environ=environ)
+        model_with_key(agent.model, agent.base_url, agent.api_key, environ)
 
 
 def _try(key: str, action: Callable[[], object]) -> Iterator[str]:

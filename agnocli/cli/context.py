@@ -112,7 +112,6 @@ class App:
     def json(self, value: object) -> bool:
         """Print one value if JSON is wanted; says whether it was."""
         from agnocli import codec
-
         from agnocli.cli.render.text import neutral_json
 
         if self.options.json:

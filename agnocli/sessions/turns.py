@@ -10,7 +10,13 @@ import msgspec
 
 from agnocli import codec
 from agnocli.abc import Backend
-from agnocli.errors import BackendNotSetUpError, CodecError, SessionConflictError, UsageError
+from agnocli.errors import (
+    BackendNotSetUpError,
+    CodecError,
+    SessionConflictError,
+    SessionNotFoundError,
+    UsageError,
+)
 from agnocli.layout.derive import HIDDEN_STATUSES
 from agnocli.messages import data, messages, text
 from agnocli.records import Run
@@ -42,7 +48,7 @@ def last_turn(backend: Backend, session_id: str, *, own: Collection[str] = ()) -
     """
     try:
         turn = _look(backend, session_id)
-    except BackendNotSetUpError:
+    except (SessionNotFoundError, BackendNotSetUpError):
         turn = None
     if turn is None:
         raise UsageError("nothing has been said in this session yet")

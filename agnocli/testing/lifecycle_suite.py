@@ -13,8 +13,8 @@ from agnocli.errors import (
     RunNotFoundError,
     SessionNotFoundError,
 )
-from agnocli.testing.base_suite import BackendHarness, Suite, everything, given
 from agnocli.records import SessionBundle
+from agnocli.testing.base_suite import BackendHarness, Suite, everything, given
 from agnocli.testing.records import sample_bundle, sample_run
 
 READS: dict[str, Callable[[Backend], object]] = {

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agnocli import codec
-from agnocli.abc import Backend, ModelFinished, TextDelta
+from agnocli.abc import Backend, ChatRequest, ModelEvent, ModelFinished, TextDelta
 from agnocli.agent import runner
 from agnocli.agent.owner import this_process
 from agnocli.agent.runner import Conversation, RunEnded, RunStarted
@@ -20,7 +20,7 @@ from agnocli.db.memory import MemoryDb
 from agnocli.db.sqlite import SqliteDb
 from agnocli.errors import BackendError, ModelError, RunNotFoundError, SessionConflictError
 from agnocli.messages import data
-from agnocli.records import Run
+from agnocli.records import Run, Session, SessionBundle
 from agnocli.testing.openai_server import Error
 from agnocli.testing.scripted_model import ScriptedModel
 
@@ -223,6 +223,24 @@ def test_another_users_session_is_not_written(
     with pytest.raises(SessionConflictError):
         said(talk(backend, ScriptedModel(["y"]), user_id=user), "b")
     assert stored(backend) == before
+
+
+def test_a_workflows_session_is_not_written(backend: Backend) -> None:
+    workflow = Session(session_id="s1", session_type="workflow", workflow_id="w", created_at=1)
+    backend.write([SessionBundle(workflow, ())])
+    with pytest.raises(SessionConflictError, match="workflow"):
+        said(talk(backend, ScriptedModel(["y"])), "b")
+    assert stored(backend) == []
+
+
+def test_a_model_that_cannot_even_be_opened_leaves_a_failed_turn(backend: Backend) -> None:
+    class Broken(ScriptedModel):
+        def stream(self, request: ChatRequest) -> Iterator[ModelEvent]:
+            raise ModelError("no client")
+
+    ended = said(talk(backend, Broken()), "a")
+    assert ended.output.status == "ERROR"
+    assert [run.status for run in stored(backend)] == ["ERROR"]
 
 
 def test_who_names_no_user_goes_on_as_the_owner(backend: Backend) -> None:

@@ -19,6 +19,7 @@ from agnocli.cli.app import main
 from agnocli.db.sqlite import SqliteDb
 from agnocli.records import Run, SessionBundle
 from agnocli.testing.openai_server import ScriptedServer, Step
+from agnocli.testing.records import EPOCH, sample_bundle
 
 PATIENCE = 60
 """Seconds after which a program that still runs is an error."""
@@ -172,6 +173,21 @@ def agno(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Agno:
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(here)
     return Agno(home)
+
+
+def bundle(session_id: str, *, at: int = 0, runs: int = 1, **columns: Any) -> SessionBundle:
+    """A session that changed `at` seconds after all began."""
+    return sample_bundle(session_id, runs, updated_at=EPOCH + at, **columns)
+
+
+@pytest.fixture
+def three(agno: Agno) -> Agno:
+    agno.store(
+        bundle("aaaa-1", at=10, name="Tea"),
+        bundle("bbbb-1", at=30, name="Coffee", user_id="bob", runs=3),
+        bundle("cccc-1", at=20, name="Cocoa", agent_id="writer"),
+    )
+    return agno
 
 
 Serve = Callable[..., ScriptedServer]

@@ -346,8 +346,9 @@ def test_jsonl_ends_with_that_object(agno: Agno, serve: Serve) -> None:
         "RunContent",
     ]
     assert list(events[-1]) == KEYS
-    assert "".join(one["content"] for one in events if one.get("event") == "RunContent") == (
-        events[-1]["content"]
+    assert (
+        "".join(one["content"] for one in events if one.get("event") == "RunContent")
+        == (events[-1]["content"])
     )
     assert events[0]["run_id"] == events[-1]["run_id"]
 

@@ -13,7 +13,7 @@ import pytest
 from agnocli import codec
 from agnocli.cli import chatting
 from agnocli.db import sqlite
-from agnocli.testing.openai_server import Answer, CutOff, Error, Gate
+from agnocli.testing.openai_server import Answer, CutOff, Error
 from agnocli.testing.records import sample_bundle
 from tests.cli.conftest import Agno, Ran, Serve, at, ended, fingerprint, said
 
@@ -172,9 +172,7 @@ def test_an_agents_own_key_and_address_reach_its_model(agno: Agno, serve: Serve)
 
 
 @pytest.mark.parametrize("provider", ["llama-cpp", "lmstudio", "groq", "cohere"])
-def test_an_agents_key_is_enough_for_any_provider(
-    agno: Agno, serve: Serve, provider: str
-) -> None:
+def test_an_agents_key_is_enough_for_any_provider(agno: Agno, serve: Serve, provider: str) -> None:
     server = agent(agno, serve, f'model = "{provider}:m@URL"', 'api_key = "k-1"')
     assert agno("chat", "hi").status == 0
     assert server.headers[0]["authorization"] == "Bearer k-1"
@@ -209,6 +207,11 @@ def test_an_agents_settings_are_sent(agno: Agno, serve: Serve) -> None:
     assert server.requests[0]["temperature"] == 0.25
     assert server.requests[0]["max_tokens"] == 9
     assert [text for _, text in said(server.requests[0])] == ["question 2", "answer 2", "hi"]
+
+
+def test_tools_that_are_not_run_are_not_passed_over_in_silence(agno: Agno, serve: Serve) -> None:
+    agent(agno, serve, 'model = "openai-like:m@URL"', 'tools = ["mypkg:add"]')
+    assert "agent 'a' has tools, which this version does not run" in agno("chat", "hi").err
 
 
 # a backend that cannot be written
@@ -258,7 +261,6 @@ def test_a_database_that_locks_half_way_is_an_error_after_what_was_said(
     assert failed(ran)[:2] == (7, f"{agno.database} is locked by another program")
     assert ran.out == "said \n"
     assert kept(agno, "s")[0] == "RUNNING"
-    assert "interrupted" not in agno("chat", "-m", "echo", "-s", "s", "hi").out
 
 
 def test_a_full_disk_is_an_error_and_what_was_stored_stays(agno: Agno, serve: Serve) -> None:
@@ -274,9 +276,3 @@ def test_a_full_disk_is_an_error_and_what_was_stored_stays(agno: Agno, serve: Se
     assert str(agno.database) in ran.error[1]
     assert len(agno.runs("s")) == 2
     assert agno.rows("PRAGMA integrity_check") == [("ok",)]
-
-
-def test_the_gate_of_a_test_is_passed(agno: Agno, serve: Serve) -> None:
-    gate = Gate()
-    gate.open()
-    assert agno("chat", *at(serve(Answer(chunks=["a", gate, "b"]))), "hi").out == "ab\n"

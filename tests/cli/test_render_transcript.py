@@ -347,3 +347,31 @@ def test_numbers_are_the_places_in_the_session_also_when_only_the_last_are_shown
 
 def _numbers(text: str) -> Sequence[str]:
     return re.findall(r"^── (\d+) ·", text, re.MULTILINE)
+
+
+def test_what_the_steps_of_a_workflow_said_is_shown_inner_ones_too() -> None:
+    steps = [
+        {
+            "step_name": "research",
+            "content": "Found it",
+            "steps": [{"step_name": "in", "content": "x"}],
+        },
+        [{"step_name": "write\x1b[2J", "content": {"title": "T"}}],
+        {"step_name": "silent", "content": None},
+        "odd",
+    ]
+    page = shown(turn(1, data={"input": "Go", "step_results": steps, "content": "Found it"}))
+    assert "▸ research:\nFound it\n▸ in:\nx\n▸ write␛[2J:" in page
+    assert page.count("Found it") == 1
+    assert "silent" not in page
+
+
+def test_what_came_along_with_a_message_is_named() -> None:
+    asked = message(
+        "user",
+        "Look",
+        images=[{"content": "aGk="}, 7],
+        files=[{"filename": "a\x1b.pdf"}],
+        audio=None,
+    )
+    assert "Look\n[image]\n[file a␛.pdf]\n" in shown(turn(1, asked))

@@ -56,6 +56,7 @@ def agno_python() -> Callable[[Agno], Path]:
 @pytest.fixture
 def start(agno_python: Callable[[Agno], Path], tmp_path: Path) -> Iterator[Start]:
     """Start a program of an agno release; ended with the test, or with its own block."""
+    agno_python(NEWEST)  # to skip before anything else is begun
     with ExitStack() as running:
 
         def begin(agno: Agno) -> RealAgno:

@@ -276,7 +276,22 @@ def _messages(page: _Page, data: dict[str, Any]) -> list[str]:
                 _call(page, ToolCall(None, one.tool_name or "", ""), one)
         else:
             answered.update(_message(page, one, results))
-    return [one.content for one in items if one.role == "assistant"]
+    steps = list(_steps(data.get("step_results")))
+    for name, content in steps if _wanted(page, "assistant") else ():
+        page.line(f"▸ {one_line(name)}:", DIM)
+        page.body(content, markdown=True)
+    return [one.content for one in items if one.role == "assistant"] + [one for _, one in steps]
+
+
+def _steps(results: object) -> Iterator[tuple[str, str]]:
+    """Name and words of a workflow's steps, inner ones behind the one they are part of."""
+    for one in results if isinstance(results, list) else ():
+        if isinstance(one, list):
+            yield from _steps(one)
+        elif isinstance(one, dict):
+            if said := text(one.get("content")):
+                yield str(one.get("step_name") or "step"), said
+            yield from _steps(one.get("steps"))
 
 
 def _input(data: dict[str, Any]) -> Iterator[Message]:
@@ -308,13 +323,15 @@ def _words(page: _Page, one: Message) -> None:
         page.line(f"{role}: {page.fold(one.content, len(role) + 2)}", DIM)
         return
     reasoning = one.reasoning if isinstance(one.reasoning, str) else ""
-    if not (one.content or reasoning):
+    if not (one.content or reasoning or one.attachments):
         return
     page.line(f"{role}:", ROLE_COLORS.get(one.role, BOLD))
     for line in neutral(reasoning).rstrip("\n").split("\n") if reasoning else ():
         page.line(f"~ {line}".rstrip(), DIM)
     if one.content:
         page.body(one.content, markdown=one.role == "assistant")
+    for attachment in one.attachments:
+        page.line(f"[{one_line(attachment)}]", DIM)
 
 
 def _call(page: _Page, call: ToolCall, result: Message | None) -> None:

@@ -251,7 +251,9 @@ def _model(repl: Repl, name: str) -> None:
         repl.preload()
         repl.app.note(f"the next turns go to {repl.talk.model}")
     else:
-        sys.stdout.write(neutral(str(repl.talk.spec)) + "\n")
+        sys.stdout.write(
+            (repl.talk.model if repl.talk.is_echo else neutral(str(repl.talk.spec))) + "\n"
+        )
 
 
 def _system(repl: Repl, text: str) -> None:

@@ -12,7 +12,7 @@ from agnocli.agent.runner import Conversation
 from agnocli.cli import chatting
 from agnocli.cli.chatting import ChatOptions, LateModel
 from agnocli.cli.context import App
-from agnocli.cli.render.text import one_line
+from agnocli.cli.render.text import fit, one_line
 
 if TYPE_CHECKING:
     from agnocli.records import SessionInfo
@@ -81,7 +81,7 @@ class Talk:
 
     @property
     def status(self) -> str:
-        return f"{one_line(self.backend_name)} · {self.label} · {self.model}"
+        return f"{one_line(self.backend_name)} · {fit(self.label, 3 * SHORT)} · {self.model}"
 
     def new(self, name: str | None) -> None:
         self.name, self.stored = name, False
@@ -110,8 +110,7 @@ class Talk:
 
     def set_model(self, name: str) -> None:
         """Ask another model from now on. ConfigError, and the old one stays."""
-        prefix, colon, _ = name.partition(":")
-        elsewhere = colon and find_provider(prefix)
+        elsewhere = find_provider(name.partition(":")[0])
         options = msgspec.structs.replace(
             self.options, model=name, base_url=None if elsewhere else self.options.base_url
         )

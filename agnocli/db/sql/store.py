@@ -98,16 +98,20 @@ class SQLStore:
         runs = self._dialect.table_columns(cursor, self._tables.runs)
         if not sessions:
             self._explain_absence(cursor)
+        self._check_columns(sessions, runs)
+        return Statements(self._dialect, self._tables, sessions, runs)
+
+    def _check_columns(self, sessions: Sequence[str], runs: Sequence[str]) -> None:
+        """LayoutError for a table that is there and is another program's."""
         for table, found, wanted in (
             (self._tables.sessions, sessions, SESSION_COLUMNS),
-            (self._tables.runs, runs or RUN_COLUMNS, RUN_COLUMNS),
+            (self._tables.runs, runs, RUN_COLUMNS),
         ):
-            if missing := [one for one in wanted if one not in found]:
+            if found and (missing := [one for one in wanted if one not in found]):
                 raise LayoutError(
                     f"{self._address}: table {table!r} is not Agno 2's or 3's: it has no column {missing[0]!r}",
                     hint="choose another table with session_table, or migrate it with Agno's own v1 to v2 migration",
                 )
-        return Statements(self._dialect, self._tables, sessions, runs)
 
     def _explain_absence(self, cursor: DBCursor) -> None:
         others = self._dialect.table_names(cursor)
@@ -125,7 +129,11 @@ class SQLStore:
         )
 
     def setup(self) -> None:
+        columns = self._dialect.table_columns
         with self._writing(create=True) as cursor:
+            self._check_columns(
+                columns(cursor, self._tables.sessions), columns(cursor, self._tables.runs)
+            )
             self._create(cursor)
 
     @contextmanager

@@ -24,7 +24,7 @@ def listen():
 def main():
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # agno logs to stdout
-    import agno.agent  # noqa: F401 - sets up its loggers
+    import agno.utils.log  # noqa: F401 - sets up its loggers
 
     listen()
     for line in sys.stdin:
