@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
+import pexpect
+import psutil
 import pytest
 
 from agnocli import codec
 from agnocli.abc import Backend
 from agnocli.db.sqlite import SqliteDb
 from agnocli.records import Session, SessionBundle
-from tests.benchmarks.conftest import CpuSeconds
+from tests.benchmarks.conftest import RUNS, CpuSeconds
 
 pytestmark = pytest.mark.benchmark
 AGNO = str(Path(sys.executable).parent / "agno")
@@ -37,3 +40,22 @@ def test_a_listing_into_a_pipe_costs_at_most_twelve_times_python_itself(
     ratio = cpu_seconds([AGNO, "sessions", "list", "-b", f"sqlite:///{tmp_path}/a.db"]) / nothing
     print(f"\nsessions list: {ratio:.1f} x python -c pass")
     assert ratio <= 12
+
+
+def test_the_prompt_is_visible_within_twenty_five_times_python_itself(
+    nothing: float, tmp_path: Path
+) -> None:
+    def cpu_until_prompt() -> float:
+        model = "openai-like:m@http://127.0.0.1:9/v1"
+        environment = {**os.environ, "HOME": str(tmp_path), "TERM": "xterm-256color"}
+        child = pexpect.spawn(AGNO, ["chat", "-m", model], env=environment, timeout=30)
+        try:
+            child.expect_exact(b"> ")
+            times = psutil.Process(child.pid).cpu_times()
+        finally:
+            child.close(force=True)
+        return float(times.user + times.system)
+
+    ratio = min(cpu_until_prompt() for _ in range(RUNS)) / nothing
+    print(f"\nprompt visible: {ratio:.1f} x python -c pass")
+    assert ratio <= 25
