@@ -86,9 +86,7 @@ class SessionNotFoundError(SessionError):
 class AmbiguousReferenceError(SessionError):
     def __init__(self, reference: str, candidates: Sequence[str]) -> None:
         shown = ", ".join(candidates[:8]) + (", …" if len(candidates) > 8 else "")
-        super().__init__(
-            f"{reference!r} means more than one session", hint=f"give one of: {shown}"
-        )
+        super().__init__(f"{reference!r} means more than one session", hint=f"give one of: {shown}")
         self.candidates = tuple(candidates)
 
 

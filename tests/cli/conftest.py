@@ -167,7 +167,7 @@ def agno(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Agno:
     here.mkdir()
     wanted = clean_environment(home)
     for name in set(os.environ) - set(wanted):
-        if not name.startswith(("PYTEST", "COV", "PYTHON", "LD_", "TMP")):
+        if not name.startswith(("PYTEST", "COV", "PYTHONPATH", "LD_", "TMP")):
             monkeypatch.delenv(name)
     for name, value in wanted.items():
         monkeypatch.setenv(name, value)
