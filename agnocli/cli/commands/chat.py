@@ -184,9 +184,11 @@ def _answer(app: App, options: ChatOptions, words: str) -> int:
     if app.options.dry_run:
         return _would_ask(app, conversation, words)
     chatting.prepare(app, conversation, options)
-    ended, signals = _run(app, conversation, options, words)
-    if options.session is None and not stored and options.save:
-        app.note(f"session {session_id}")
+    try:
+        ended, signals = _run(app, conversation, options, words)
+    finally:
+        if options.session is None and not stored and options.save:
+            app.note(f"session {session_id}")
     return _end(app, ended, options, signals)
 
 
