@@ -41,9 +41,13 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Tables must be made before the first write; reading before that raises BackendNotSetUpError."""
     atomic_batches: bool = True
     """`write` stores all its bundles or none; otherwise each session whole or absent."""
+    max_atomic_bytes: int | None = None
+    """A batch of more is stored as where batches are not atomic."""
     keeps_json_text: bool = True
     """A document comes back byte for byte; otherwise only its value does."""
     holds_nul: bool = True
+    holds_nul_in_keys: bool = True
+    """Asked only where NUL is held at all."""
     holds_surrogates: bool = True
     holds_nan: bool = True
     holds_big_integers: bool = True

@@ -47,7 +47,11 @@ TYPES = {
         _REDIS,
         {"db_url": str, "host": str, "port": int, "db": int, "username": str, "password": str},
     ),
-    "mongo": TypeInfo(("mongodb", "mongodb+srv"), dict.fromkeys(_MONGO, str), {"db_url": str}),
+    "mongo": TypeInfo(
+        ("mongodb", "mongodb+srv"),
+        dict.fromkeys(_MONGO, str),
+        {"db_url": str, "host": str, "port": int, "username": str, "password": str},
+    ),
     "memory": TypeInfo(("memory",)),
 }
 """A type that is not here is an installed one; its options are checked by itself."""

@@ -72,7 +72,7 @@ def _in_document(document: Document, can: Capabilities, path: str) -> tuple[str,
 def _suspect(document: Document, can: Capabilities) -> bool:
     raw = bytes(document)
     return (
-        (not can.holds_nul and b"\\u0000" in raw)
+        (not (can.holds_nul and can.holds_nul_in_keys) and b"\\u0000" in raw)
         or (not can.holds_surrogates and _SUSPECT_SURROGATE.search(raw) is not None)
         or (not can.holds_nan and _SUSPECT_NUMBER.search(raw) is not None)
         or (not can.holds_big_integers and _SUSPECT_INTEGER.search(raw) is not None)
@@ -93,7 +93,10 @@ def _misfits(value: Any, can: Capabilities, path: str, depth: int) -> Iterator[t
             return
         if isinstance(value, dict):
             for key, item in value.items():
-                yield from _in_text(key, can, f"{path}.{key!r} (the key)")
+                place = f"{path}.{key!r} (the key)"
+                if can.holds_nul and not can.holds_nul_in_keys and "\0" in key:
+                    yield place, "holds a NUL character"
+                yield from _in_text(key, can, place)
                 yield from _misfits(item, can, f"{path}.{key}", depth + 1)
         else:
             for index, item in enumerate(value):

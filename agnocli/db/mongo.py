@@ -1,0 +1,332 @@
+"""Sessions in MongoDB, laid out as Agno 3 does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from bson.raw_bson import RawBSONDocument
+from msgspec.structs import replace
+from pymongo import MongoClient
+from pymongo.client_session import ClientSession
+
+from agnocli.abc import (
+    Backend,
+    BackendReport,
+    Capabilities,
+    ConflictPolicy,
+    Cursor,
+    Page,
+    SessionQuery,
+    WriteResult,
+)
+from agnocli.config.secrets import masked_url
+from agnocli.db.mongodb import editing, listing, reading, writing
+from agnocli.db.mongodb.documents import BLOB, CAPABILITIES, session_bson, to_session
+from agnocli.db.mongodb.failures import translated
+from agnocli.db.mongodb.locks import alone, in_transaction
+from agnocli.db.mongodb.place import Fields, Place
+from agnocli.db.mongodb.report import report
+from agnocli.db.mongodb.spool import Spool
+from agnocli.errors import BackendReadOnlyError, ConfigError, SessionNotFoundError
+from agnocli.layout import filter as filtering
+from agnocli.layout import names
+from agnocli.layout.derive import session_info
+from agnocli.records import Document, Run, Session, SessionBundle, SessionInfo
+
+DATABASE = "agno"
+LOCAL = "mongodb://localhost:27017"
+
+
+class MongoDb:
+    """Agno's MongoDB storage. `db_client` wins over `db_url`, that over `host`; without any it is this machine.
+
+    The database is `db_name`, else `agno`, whatever the URL names: that one is only for authentication. Reading makes
+    nothing; the first write makes collections and indexes. On a replica set every edit, and a batch of up to 16 MB, is
+    a transaction; a bigger batch, and any on a standalone server, is stored session by session, each whole or absent.
+    """
+
+    def __init__(
+        self,
+        db_client: MongoClient[Any] | None = None,
+        db_name: str | None = None,
+        db_url: str | None = None,
+        session_collection: str | None = None,
+        runs_collection: str | None = None,
+        *,
+        collection_name: str | None = None,
+        host: str | None = None,
+        port: int | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        read_only: bool = False,
+    ) -> None:
+        url = db_url or _url(host, port, username, password)
+        tables = names.tables(session_collection or collection_name, runs_collection)
+        database = db_name or DATABASE
+        self._read_only = read_only
+        self._url_database = None if db_client is not None else _database_of(url)
+        self.address = _address(url, database) if db_client is None else _client_address(database)
+        self._place = Place(url, db_client, database, tables, self.address)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Asks the server: transactions are a matter of how it was set up."""
+        if self._place.has_transactions:
+            return replace(CAPABILITIES, max_atomic_bytes=writing.TRANSACTION_BYTES)
+        return replace(CAPABILITIES, atomic_batches=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._place.close()
+
+    def setup(self) -> None:
+        self._check_writable()
+        self._place.prepare()
+
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise BackendReadOnlyError(
+                f"{self.address} is opened read-only",
+                hint="its configuration has read_only = true",
+            )
+
+    # reading
+
+    def get(self, session_id: str) -> Session:
+        with translated(self.address, session_id=session_id):
+            return to_session(reading.find_session(self._place, session_id, projection={BLOB: 0}))
+
+    def runs(self, session_id: str, *, last: int | None = None) -> Iterator[Run]:
+        with translated(self.address, session_id=session_id):
+            document = reading.find_session(self._place, session_id)
+        return self._runs(document, last)
+
+    def _runs(self, document: Fields, last: int | None) -> Iterator[Run]:
+        if last is not None and last <= 0:
+            return
+        session_id = document["session_id"]
+        with translated(self.address, session_id=session_id):
+            if last is None:
+                yield from reading.runs_of(self._place, document)
+            elif document.get(BLOB):
+                yield from list(reading.runs_of(self._place, document))[-last:]
+            else:
+                yield from reading.last_runs(self._place, session_id, last)
+
+    def scan(self, *, after: Cursor | None = None) -> Iterator[tuple[Cursor, SessionBundle]]:
+        while ids := self._ids_after(after):
+            for session_id in ids:
+                after = Cursor(session_id)
+                with suppress(SessionNotFoundError):  # deleted since its id was read
+                    yield after, self._bundle(session_id)
+
+    def _ids_after(self, after: Cursor | None) -> list[str]:
+        with translated(self.address):
+            return reading.session_ids(self._place, after)
+
+    def _bundle(self, session_id: str) -> SessionBundle:
+        with translated(self.address, session_id=session_id):
+            document = reading.find_session(self._place, session_id)
+            return SessionBundle(to_session(document), self._runs(document, None))
+
+    def find(self, query: SessionQuery) -> Page:
+        if not listing.can_match(query):
+            return Page(())
+        decoding = filtering.needs_decoding(query) or query.status is not None
+        bounded = not decoding and query.limit is not None and query.limit > 0
+        size = query.skip + query.limit + 1 if bounded and query.limit else reading.CHUNK
+        with translated(self.address):
+            found = listing.in_order(self._place, query, max(1, size))
+            documents: dict[str, Fields] = {}
+            infos = self._infos(found, documents, with_facts=query.status is not None)
+            total = None if decoding else listing.count(self._place, query)
+            page = filtering.page(infos, query, total=total)
+            if query.status is not None:
+                return page
+            return replace(page, items=tuple(self._counted(page.items, documents)))
+
+    def _infos(
+        self, found: Iterator[Fields], documents: dict[str, Fields], *, with_facts: bool
+    ) -> Iterator[SessionInfo]:
+        """Lines of the listing; documents that hold runs of Agno 2 are left in `documents`."""
+        while chunk := list(islice(found, reading.CHUNK if with_facts else 1)):
+            documents.update((one["session_id"], one) for one in chunk if one.get(BLOB))
+            infos = (
+                session_info(reading.to_light_session(one), runs=0, status=None) for one in chunk
+            )
+            yield from self._counted(list(infos), documents) if with_facts else infos
+
+    def _counted(
+        self, infos: Sequence[SessionInfo], documents: Mapping[str, Fields]
+    ) -> Iterator[SessionInfo]:
+        """Lines with their number of runs and last status. `documents` are those that hold runs of Agno 2."""
+        for chunk in reading.in_chunks(infos, reading.CHUNK):
+            facts = reading.run_facts(self._place, [one.session_id for one in chunk], documents)
+            for info in chunk:
+                runs, status = facts.get(info.session_id, (0, None))
+                yield replace(info, runs=runs, status=status)
+
+    def inspect(self) -> BackendReport:
+        with translated(self.address):
+            return report(self._place, url_database=self._url_database)
+
+    # writing
+
+    def write(
+        self, bundles: Iterable[SessionBundle], policy: ConflictPolicy = ConflictPolicy.ERROR
+    ) -> WriteResult:
+        self._check_writable()
+        with Spool() as spool:
+            spool.fill(bundles)
+            if not spool.items:
+                return WriteResult()
+            self._place.prepare()
+            with translated(self.address, writing=True):
+                outcomes = writing.write(self._place, spool, policy)
+        return WriteResult(**{outcome: tuple(ids) for outcome, ids in outcomes.items()})
+
+    def append_run(self, run: Run) -> Run:
+        self._check_writable()
+
+        def work(transaction: ClientSession | None) -> Run:
+            return editing.append_run(self._place, run, _now(), transaction)
+
+        with translated(self.address, session_id=run.session_id, writing=True):
+            self._check_there([run.session_id])
+            return alone(self._place, [run.session_id], work)
+
+    def _check_there(self, session_ids: Sequence[str]) -> None:
+        """Before a lock or a collection is made for nothing."""
+        if not (self._place.is_prepared and self._place.has_transactions):
+            editing.check_stored(self._place, session_ids)
+            self._place.prepare()
+
+    def put_run(self, run: Run) -> None:
+        self._check_writable()
+        with translated(self.address, session_id=run.session_id, writing=True):
+            editing.put_run(self._place, run)
+
+    def update(
+        self,
+        session_id: str,
+        changes: Mapping[str, Document | str | int | None],
+        expected: Mapping[str, Document | str | int | None] | None = None,
+    ) -> Session:
+        self._check_writable()
+        with translated(self.address, session_id=session_id, writing=True):
+            dated = {"updated_at": _now(), **changes}
+            return editing.update(self._place, session_id, dated, expected or {})
+
+    def delete(self, session_ids: Sequence[str]) -> int:
+        self._check_writable()
+        ids = list(dict.fromkeys(session_ids))
+        if not ids:
+            return 0
+        with translated(self.address, writing=True):
+            self._check_there(ids)
+            return alone(self._place, ids, lambda one: editing.delete(self._place, ids, one))
+
+    def delete_runs(self, session_id: str, run_ids: Sequence[str]) -> int:
+        self._check_writable()
+
+        def work(transaction: ClientSession | None) -> int:
+            return editing.delete_runs(self._place, session_id, run_ids, _now(), transaction)
+
+        with translated(self.address, session_id=session_id, writing=True):
+            self._check_there([session_id])
+            return alone(self._place, [session_id], work)
+
+    def probe(self) -> None:
+        self._check_writable()
+        with translated(self.address, writing=True):
+            nobody = {"session_id": f"agnocli-probe-{time.time_ns()}"}
+            for collection in (self._place.sessions, self._place.runs):
+                collection.update_one(nobody, {"$set": {"updated_at": 0}})
+            if self._place.has_transactions:
+                with suppress(_ProbeDone):
+                    in_transaction(self._place, self._probe)
+
+    def _probe(self, transaction: ClientSession) -> None:
+        """A real write, rolled back: nothing of it is ever visible."""
+        session = Session(session_id=f"agnocli-probe-{time.time_ns()}", created_at=_now())
+        document = RawBSONDocument(session_bson(session))
+        self._place.sessions.insert_one(document, session=transaction)
+        raise _ProbeDone
+
+
+class _ProbeDone(Exception):
+    """Ends a transaction that must not be kept."""
+
+
+def _now() -> int:
+    return int(time.time())
+
+
+def _url(host: str | None, port: int | None, username: str | None, password: str | None) -> str:
+    if host is None and port is None and username is None:
+        return LOCAL
+    user = "" if username is None else quote(username, safe="")
+    secret = "" if password is None else f":{quote(password, safe='')}"
+    return f"mongodb://{user}{secret}{'@' if user else ''}{host or 'localhost'}:{port or 27017}"
+
+
+def _address(url: str, database: str) -> str:
+    """Where it is: no options of the URL, and no database that is only for authentication."""
+    scheme, separator, rest = masked_url(url).partition("://")
+    hosts = rest.partition("?")[0]
+    user, at, hosts = hosts.rpartition("@")
+    return f"{scheme}{separator}{user}{at}{hosts.partition('/')[0]}/{database}"
+
+
+def _client_address(database: str) -> str:
+    return f"mongodb://the client that was given/{database}"
+
+
+def _database_of(url: str) -> str | None:
+    hosts = url.partition("://")[2].partition("?")[0].rpartition("@")[2]
+    return hosts.partition("/")[2] or None
+
+
+_TEXTS = (
+    "db_url",
+    "db_name",
+    "session_collection",
+    "runs_collection",
+    "host",
+    "username",
+    "password",
+)
+
+
+def open_backend(options: Mapping[str, object], *, name: str, read_only: bool = False) -> Backend:
+    """A backend from its configured options."""
+    known: dict[str, Any] = {}
+    for option, value in options.items():
+        key = names.canonical(option, (*_TEXTS, "port"), f"backend {name!r}")
+        wanted = int if key == "port" else str
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            kind = "a whole number" if key == "port" else "text"
+            raise ConfigError(f"backend {name!r}: {option} must be {kind}")
+        known[key] = value
+    if "db_url" not in known and "host" not in known:
+        raise ConfigError(f"backend {name!r}: db_url is missing", hint=f'add: db_url = "{LOCAL}"')
+    return MongoDb(**known, read_only=read_only)
+
+
+__all__ = ["MongoDb", "open_backend"]
