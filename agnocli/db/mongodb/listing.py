@@ -30,7 +30,9 @@ PROJECTION = {
     ),
     **{f"{kind}_{part}": 1 for kind in KINDS for part in ("id", "data.model.id")},
 }  # fmt: skip
-_NO_NUMBER = ["string", "date", "object", "array", "bool", "objectId", "timestamp", "binData"]
+# not as a condition on the field itself, which would tempt the server to use its index
+_IS_SESSION = {"$eq": [{"$type": "$session_id"}, "string"]}
+_NUMBER = {"$type": "number"}
 _EQUAL = ("user_id", "agent_id", "team_id", "session_type")
 
 
@@ -45,7 +47,6 @@ def selection(query: SessionQuery) -> Fields:
     found: Fields = {
         name: getattr(query, name) for name in _EQUAL if getattr(query, name) is not None
     }
-    found["session_id"] = {"$type": "string"}
     if query.id_prefix:
         found["session_id"] = {"$gte": query.id_prefix, **_below(query.id_prefix)}
     return found
@@ -67,7 +68,7 @@ def count(place: Place, query: SessionQuery) -> int | None:
     if query.since is not None or query.until is not None:
         return None
     found = selection(query)
-    if list(found) == ["session_id"] and query.id_prefix is None:
+    if not found:
         return place.sessions.estimated_document_count()
     return place.sessions.count_documents(found)
 
@@ -120,7 +121,9 @@ class _Stream:
         self._beyond = "$gt" if query.reverse else "$lt"
         self._id_direction = DESCENDING if query.reverse else ASCENDING
         self._id_beyond = "$lt" if query.reverse else "$gt"
-        self._selection = selection(query) | ({missing: None} if missing else {})
+        self._selection = (
+            selection(query) | {"$expr": _IS_SESSION} | ({missing: None} if missing else {})
+        )
         self._range: Fields = {"$gte": -(2**63) if query.since is None else query.since}
         if query.until is not None:
             self._range["$lt"] = query.until
@@ -171,11 +174,21 @@ class _Stream:
 
 def _oddities(place: Place, query: SessionQuery) -> Iterator[Fields]:
     """What the other streams cannot see, sorted here: there should be none."""
-    odd = [{"created_at": {"$type": [*_NO_NUMBER, "null"]}}, {"created_at": {"$exists": False}}]
+    field = "created_at"
+    without: Fields = {"created_at": None}
     if query.sort is Sort.UPDATED:
-        odd = [{"updated_at": {"$type": _NO_NUMBER}}, {"updated_at": None, "$or": odd}]
+        field, without = "updated_at", {"updated_at": None, "created_at": {"$not": _NUMBER}}
+    # in MongoDB's order of types texts, dates and all else stand behind the numbers
+    odd: list[Fields] = [
+        {"$expr": {"$and": [_IS_SESSION, {"$gt": [f"${field}", float("inf")]}]}},
+        {**without, "$expr": _IS_SESSION},
+    ]
     order = _Order(query)
-    found = list(place.sessions.find({"$or": odd, **selection(query)}, PROJECTION))
+    found = [
+        document
+        for wanted in odd
+        for document in place.sessions.find(selection(query) | wanted, PROJECTION)
+    ]
     found.sort(key=order.key)
     if query.after is not None:
         time, session_id = listing.decode_cursor(query.after)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from threading import Lock
 from typing import Any
 
@@ -12,7 +13,7 @@ from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from agnocli.db.mongodb.failures import DUPLICATE, translated
-from agnocli.errors import LayoutError
+from agnocli.errors import ConfigError, LayoutError
 from agnocli.layout.names import Tables
 
 Fields = dict[str, Any]
@@ -64,15 +65,22 @@ class Place:
             return self._given
         with self._lock:
             if self._client is None:
-                with translated(self.address):
-                    self._client = MongoClient(
-                        self._url,
-                        appname="agnocli",
-                        connect=False,
-                        # what the URL says wins over these
-                        **_defaults(self._url or ""),
-                    )
+                self._client = self._made()
             return self._client
+
+    def _made(self) -> MongoClient[Any]:
+        defaults = _defaults(self._url or "")  # what the URL says wins over these
+        try:
+            with translated(self.address), warnings.catch_warnings():
+                # a misspelt option is an error, not a line on somebody's terminal
+                warnings.filterwarnings("error", "Unknown option")
+                return MongoClient(self._url, appname="agnocli", connect=False, **defaults)
+        except (UserWarning, ValueError, TypeError) as error:
+            reason = str(error).partition(". ")[0]
+            raise ConfigError(
+                f"{self.address} cannot be used: {reason}",
+                hint="options of PyMongo stand behind a question mark, as tls=true&authSource=admin",
+            ) from error
 
     def close(self) -> None:
         with self._lock:
