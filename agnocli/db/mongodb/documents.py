@@ -190,7 +190,7 @@ def to_run(document: Mapping[str, Any]) -> Run:
 def _extra(document: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, object]:
     skipped = (*known, "_id", BLOB)
     return {
-        name: value if isinstance(value, bytes) else plain(value)
+        name: value if type(value) is bytes else plain(value)
         for name, value in document.items()
         if name not in skipped
     }

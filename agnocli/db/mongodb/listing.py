@@ -193,5 +193,5 @@ def _oddities(place: Place, query: SessionQuery) -> Iterator[Fields]:
     if query.after is not None:
         time, session_id = listing.decode_cursor(query.after)
         seen = order.key({"session_id": session_id, "created_at": time, "updated_at": time})
-        found = [one for one in found if order.key(one) > seen]
+        found = [one for one in found if seen < order.key(one)]
     yield from found
