@@ -26,13 +26,13 @@ from agnocli.abc import (
     WriteResult,
 )
 from agnocli.config.secrets import masked_url
-from agnocli.db.mongodb import editing, listing, reading, writing
-from agnocli.db.mongodb.documents import BLOB, CAPABILITIES, session_bson, to_session
-from agnocli.db.mongodb.failures import translated
-from agnocli.db.mongodb.locks import alone, in_transaction
-from agnocli.db.mongodb.place import Fields, Place
-from agnocli.db.mongodb.report import report
-from agnocli.db.mongodb.spool import Spool
+from agnocli.db._mongo import editing, listing, reading, writing
+from agnocli.db._mongo.documents import BLOB, CAPABILITIES, session_bson, to_session
+from agnocli.db._mongo.failures import translated
+from agnocli.db._mongo.locks import alone, in_transaction
+from agnocli.db._mongo.place import Fields, Place
+from agnocli.db._mongo.report import report
+from agnocli.db._mongo.spool import Spool
 from agnocli.errors import BackendReadOnlyError, ConfigError, SessionNotFoundError
 from agnocli.layout import filter as filtering
 from agnocli.layout import names

@@ -12,8 +12,8 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 
+from agnocli.db._mongo.place import LOCKS
 from agnocli.db.mongo import MongoDb
-from agnocli.db.mongodb.place import LOCKS
 from tests.harness import mongo_server
 
 

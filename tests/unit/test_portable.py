@@ -52,6 +52,14 @@ def test_a_value_is_found_with_its_path_and_reason(value: Any, path: str, reason
     reject_unholdable(run, Capabilities())
 
 
+def test_a_backend_may_hold_nul_in_values_and_not_in_keys() -> None:
+    can = Capabilities(holds_nul_in_keys=False)
+    reject_unholdable(replace(sample_run("s", 0), run_data=codec.encode({"a": "x\0y"})), can)
+    keyed = replace(sample_run("s", 0), run_data=codec.encode({"a": [{"x\0y": 1}]}))
+    with pytest.raises(RecordRejectedError, match=r"'x\\x00y' \(the key\) holds a NUL"):
+        reject_unholdable(keyed, can)
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -14,9 +14,9 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING
 
 from agnocli.abc import SessionQuery, Sort
-from agnocli.db.mongodb.documents import BLOB, KINDS
-from agnocli.db.mongodb.place import Fields, Place
-from agnocli.db.mongodb.reading import is_storable, to_light_session
+from agnocli.db._mongo.documents import BLOB, KINDS
+from agnocli.db._mongo.place import Fields, Place
+from agnocli.db._mongo.reading import is_storable, to_light_session
 from agnocli.layout import filter as listing
 
 Key = tuple[int, str]

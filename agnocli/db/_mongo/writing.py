@@ -11,11 +11,11 @@ from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from agnocli.abc import ConflictPolicy
-from agnocli.db.mongodb.failures import translated
-from agnocli.db.mongodb.locks import Lease, in_transaction, locked
-from agnocli.db.mongodb.place import Fields, Place
-from agnocli.db.mongodb.reading import in_chunks, stored_digest
-from agnocli.db.mongodb.spool import Item, Spool
+from agnocli.db._mongo.failures import translated
+from agnocli.db._mongo.locks import Lease, in_transaction, locked
+from agnocli.db._mongo.place import Fields, Place
+from agnocli.db._mongo.reading import in_chunks, stored_digest
+from agnocli.db._mongo.spool import Item, Spool
 from agnocli.errors import SessionConflictError
 
 TRANSACTION_BYTES = 16 * 1024 * 1024

@@ -10,8 +10,8 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.client_session import ClientSession
 
 from agnocli import codec
-from agnocli.db.mongodb.documents import BLOB, plain, to_run, to_session
-from agnocli.db.mongodb.place import Fields, Place
+from agnocli.db._mongo.documents import BLOB, plain, to_run, to_session
+from agnocli.db._mongo.place import Fields, Place
 from agnocli.errors import SessionNotFoundError
 from agnocli.layout import legacy
 from agnocli.layout.compare import BundleDigest

@@ -12,15 +12,15 @@ from pymongo import ReturnDocument, UpdateOne
 from pymongo.client_session import ClientSession
 
 from agnocli import codec
-from agnocli.db.mongodb import reading
-from agnocli.db.mongodb.documents import (
+from agnocli.db._mongo import reading
+from agnocli.db._mongo.documents import (
     BLOB,
     run_bson,
     run_changes,
     session_changes,
     to_session,
 )
-from agnocli.db.mongodb.place import Fields, Place
+from agnocli.db._mongo.place import Fields, Place
 from agnocli.errors import (
     RunNotFoundError,
     SessionConflictError,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from agnocli.abc import BackendReport
-from agnocli.db.mongodb.documents import BLOB
-from agnocli.db.mongodb.place import LOCKS, RUN_ORDER, Place
-from agnocli.db.mongodb.reading import CHUNK, in_chunks, run_facts
+from agnocli.db._mongo.documents import BLOB
+from agnocli.db._mongo.place import LOCKS, RUN_ORDER, Place
+from agnocli.db._mongo.reading import CHUNK, in_chunks, run_facts
 from agnocli.errors import LayoutError
 
 _HAS_BLOB = {f"{BLOB}.0": {"$exists": True}}

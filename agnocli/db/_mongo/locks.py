@@ -22,8 +22,8 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from agnocli.db.mongodb.failures import DUPLICATE
-from agnocli.db.mongodb.place import Place
+from agnocli.db._mongo.failures import DUPLICATE
+from agnocli.db._mongo.place import Place
 from agnocli.errors import BackendUnavailableError
 
 LEASE = 15.0

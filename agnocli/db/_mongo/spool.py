@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 
 from bson.raw_bson import RawBSONDocument
 
-from agnocli.db.mongodb.documents import run_bson, session_bson
+from agnocli.db._mongo.documents import run_bson, session_bson
 from agnocli.errors import BackendError
 from agnocli.layout.compare import BundleDigest
 from agnocli.records import SessionBundle

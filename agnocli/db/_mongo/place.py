@@ -12,7 +12,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
-from agnocli.db.mongodb.failures import DUPLICATE, translated
+from agnocli.db._mongo.failures import DUPLICATE, translated
 from agnocli.errors import ConfigError, LayoutError
 from agnocli.layout.names import Tables
 

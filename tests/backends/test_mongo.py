@@ -21,9 +21,9 @@ from pymongo.database import Database
 
 from agnocli import codec
 from agnocli.abc import Backend, ConflictPolicy, SessionQuery, Sort
+from agnocli.db._mongo import locks, writing
+from agnocli.db._mongo.place import LOCKS
 from agnocli.db.mongo import MongoDb
-from agnocli.db.mongodb import locks, writing
-from agnocli.db.mongodb.place import LOCKS
 from agnocli.errors import (
     BackendReadOnlyError,
     BackendUnavailableError,
