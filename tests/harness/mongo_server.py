@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
 import socket
@@ -57,11 +56,19 @@ def _program() -> Path | None:
     return None if other is None else Path(other)
 
 
+_running: list[Server] = []
+
+
 @cache
 def _started(program: Path, replica_set: bool) -> Server:
-    server = Server(program, replica_set=replica_set)
-    atexit.register(server.stop)
-    return server
+    _running.append(Server(program, replica_set=replica_set))
+    return _running[-1]
+
+
+def stop_all() -> None:
+    """At the end of a process's tests; a worker of xdist does not come to `atexit`."""
+    while _running:
+        _running.pop().stop()
 
 
 class Server:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from threading import Lock
 from typing import Any
 
@@ -11,6 +12,7 @@ from pymongo import ASCENDING, IndexModel, MongoClient, ReadPreference
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, OperationFailure
+from pymongo.write_concern import WriteConcern
 
 from agnocli.db._mongo.failures import DUPLICATE, translated
 from agnocli.errors import ConfigError, LayoutError
@@ -92,7 +94,10 @@ class Place:
     @property
     def database(self) -> Database[Fields]:
         return self.client.get_database(
-            self.db_name, codec_options=_CODEC, read_preference=ReadPreference.PRIMARY
+            self.db_name,
+            codec_options=_CODEC,
+            read_preference=ReadPreference.PRIMARY,
+            write_concern=_durable(self.client.write_concern.document),
         )
 
     @property
@@ -105,7 +110,7 @@ class Place:
 
     @property
     def locks(self) -> Collection[Fields]:
-        return self.database[LOCKS]
+        return self.database.get_collection(LOCKS, write_concern=WriteConcern(w=1))
 
     @property
     def has_transactions(self) -> bool:
@@ -171,6 +176,14 @@ class Place:
 def _is_unique(collection: Collection[Fields], key: str) -> bool:
     found = collection.index_information().values()
     return any(one["key"] == [(key, 1)] and one.get("unique") for one in found)
+
+
+def _durable(asked: Mapping[str, Any]) -> WriteConcern:
+    """A write is said to be done when a crash cannot undo it, unless the URL asks for less, or for more."""
+    wanted = {"w": "majority", "j": True, **asked}
+    if wanted["w"] == 0:  # errors would go unseen
+        wanted["w"] = 1
+    return WriteConcern(w=wanted["w"], j=wanted["j"], wtimeout=wanted.get("wtimeout"))
 
 
 def _defaults(url: str) -> dict[str, Any]:
