@@ -13,7 +13,11 @@ import agnocli.db
 import tests.harness
 from agnocli.testing.backend_suite import BackendHarness, BackendSuite
 
-HARNESSES = sorted(module.name for module in pkgutil.iter_modules(tests.harness.__path__))
+HARNESSES = sorted(
+    module.name
+    for module in pkgutil.iter_modules(tests.harness.__path__)
+    if not module.name.endswith("_server")
+)
 NOT_BACKENDS = {"registry"}
 
 
@@ -28,4 +32,5 @@ class TestBackends(BackendSuite):
 def test_every_backend_has_a_harness() -> None:
     modules = pkgutil.iter_modules(agnocli.db.__path__)
     backends = {one.name for one in modules if not one.ispkg and not one.name.startswith("_")}
-    assert backends - NOT_BACKENDS == set(HARNESSES)
+    # a second harness of a backend is `<backend>_<what differs>`
+    assert backends - NOT_BACKENDS == {name.partition("_")[0] for name in HARNESSES}

@@ -115,7 +115,9 @@ class Batch:
             changes.unlist_from(self._keys.session_traces(old), session.session_id)
         forget_runs(self._reader, changes, session.session_id)
         record = self._name(number, "session")
-        waiting: list[Command] = [_for_a_while(record, rows.text(rows.session_members(session), session))]
+        waiting: list[Command] = [
+            _for_a_while(record, rows.text(rows.session_members(session), session))
+        ]
         changes.there(record.encode())
         changes.move(key, record)
         changes.move(self._keys.runs_of(session.session_id), self._name(number, "order"))

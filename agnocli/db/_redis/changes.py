@@ -133,11 +133,11 @@ def _sessions(keys: Keys) -> bytes:
 
 def _holds(server: Server, keys: Keys, step: str, key: Any, value: Any) -> bool:
     if step == "same":
-        return _sha1(server.read(("GET", key))[0] or b"") == value
+        return bool(_sha1(server.read(("GET", key))[0] or b"") == value)
     if step in ("absent", "there"):
         return bool(server.read(("EXISTS", key))[0]) == (step == "there")
     if step == "order":
-        return _sha1(b"\0".join(server.read(("ZRANGE", key, 0, -1))[0])) == value
+        return bool(_sha1(b"\0".join(server.read(("ZRANGE", key, 0, -1))[0])) == value)
     if step == "last":
         count, score, member = value.split(b" ", 2)
         (found,) = server.read(("ZCARD", key))

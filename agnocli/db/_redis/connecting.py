@@ -72,7 +72,9 @@ def server(location: str, client: Any = None) -> Server:
         kind = any(one.__name__ == "RedisCluster" for one in type(client).__mro__)
         return Server(lambda **_: client, _address_of(client), cluster=kind, owned=False)
     _check(location)
-    return Server(lambda **how: _connect(location, **how), _masked(location), cluster=None, owned=True)
+    return Server(
+        lambda **how: _connect(location, **how), _masked(location), cluster=None, owned=True
+    )
 
 
 def _connect(location: str, *, cluster: bool = False) -> Any:
@@ -126,6 +128,6 @@ def _address_of(client: Any) -> str:
     if "path" in how:
         return f"unix://{how['path']}?db={how.get('db', 0)}"
     if pool is None:
-        nodes = getattr(client, "get_primaries", list)()
+        nodes: list[Any] = getattr(client, "get_primaries", list)()
         return "redis://" + ",".join(sorted(f"{one.host}:{one.port}" for one in nodes))
     return f"redis://{how.get('host', 'localhost')}:{how.get('port', 6379)}/{how.get('db', 0)}"

@@ -138,9 +138,7 @@ class Editor:
         dated = {"updated_at": now(), **changes}
         return self._settled([session_id], lambda: self._update(session_id, dated, expected))
 
-    def _update(
-        self, session_id: str, values: Values, expected: Values
-    ) -> tuple[Changes, Session]:
+    def _update(self, session_id: str, values: Values, expected: Values) -> tuple[Changes, Session]:
         key = self._keys.session(session_id)
         text = self._reader.record(session_id)
         session, members = self._reader.parse(session_id, text)
@@ -187,9 +185,7 @@ class Editor:
 
     def delete_runs(self, session_id: str, run_ids: Sequence[str]) -> int:
         gone = list(dict.fromkeys(run_ids))
-        return self._settled(
-            [session_id], lambda: (self._delete_runs(session_id, gone), len(gone))
-        )
+        return self._settled([session_id], lambda: (self._delete_runs(session_id, gone), len(gone)))
 
     def _delete_runs(self, session_id: str, gone: Sequence[str]) -> Changes:
         text = self._reader.record(session_id)
@@ -227,9 +223,7 @@ class Editor:
         changes.unrank(self._keys.runs_of(run.session_id), raw_id(run.run_id))
         changes.remove(self._keys.run(run.run_id))
 
-    def _renumber(
-        self, changes: Changes, kept: Sequence[str], ordered: Mapping[str, Run]
-    ) -> None:
+    def _renumber(self, changes: Changes, kept: Sequence[str], ordered: Mapping[str, Run]) -> None:
         moved = [
             (run_id, index)
             for index, run_id in enumerate(kept)
@@ -325,5 +319,3 @@ def _equal(found: object, wanted: object) -> bool:
 
 def now() -> int:
     return int(time.time())
-
-

@@ -210,7 +210,9 @@ class Listing:
         )
 
     def _count(self, ids: Sequence[str]) -> int:
-        return sum(self._server.read(*(("ZCARD", self._keys.runs_of(one)) for one in ids)) if ids else ())
+        return sum(
+            self._server.read(*(("ZCARD", self._keys.runs_of(one)) for one in ids)) if ids else ()
+        )
 
     def _versions(self) -> dict[str, str]:
         start = len(f"{self._keys.prefix}:{names.VERSIONS}:".encode())
@@ -283,7 +285,9 @@ def _odd_head(text: bytes) -> rows.Head:
         session = rows.session(members, "")
     except (LayoutError, CodecError):
         return rows.Head()
-    columns = {name: getattr(session, name) for name in rows.Head.__struct_fields__ if name != "runs"}
+    columns = {
+        name: getattr(session, name) for name in rows.Head.__struct_fields__ if name != "runs"
+    }
     return rows.Head(**columns, runs=msgspec.Raw(members.get(rows.BLOB, b"null")))
 
 
@@ -323,5 +327,3 @@ def _first(places: Iterable[Place], query: SessionQuery) -> list[Place]:
         return sorted(places, reverse=query.reverse)
     choose = heapq.nlargest if query.reverse else heapq.nsmallest
     return choose(max(query.skip, 0) + max(query.limit, 0) + 1, places)
-
-

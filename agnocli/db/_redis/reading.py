@@ -100,9 +100,7 @@ class Reader:
                 return
         yield from sorted(tied, key=place)
 
-    def _many_tied(
-        self, session_id: str, tied: list[Run], runs: Iterator[Run]
-    ) -> Iterator[Run]:
+    def _many_tied(self, session_id: str, tied: list[Run], runs: Iterator[Run]) -> Iterator[Run]:
         """More runs of one place than are held at once: their order first, then each again."""
         score, places = _score(tied[0]), [place(run) for run in tied]
         tied.clear()
@@ -156,5 +154,3 @@ def text_of(raw: bytes) -> str:
 
 def raw_id(run_id: str) -> bytes:
     return run_id.encode("utf-8", "surrogateescape")
-
-

@@ -96,9 +96,10 @@ def run(found: Mapping[str, bytes], run_id: str, session_id: str) -> Run:
     columns: dict[str, Any] = {}
     for name in RUN_COLUMNS:
         raw = found.get(name, _NULL)
-        columns[name] = _integer(raw) if name in _TIMES else _text(raw)
         if name == "run_data":
             columns[name] = Document(raw)
+        else:
+            columns[name] = _integer(raw) if name in _TIMES else _text(raw)
     columns |= {"run_id": run_id, "session_id": session_id}
     columns["run_type"] = "agent" if columns["run_type"] is None else columns["run_type"]
     columns["created_at"] = columns["created_at"] or 0
@@ -112,7 +113,7 @@ def blob(found: Mapping[str, bytes]) -> Document | None:
 
 def _text(raw: bytes) -> str | None:
     value = codec.decode(raw)
-    return value if value is None or isinstance(value, str) else str(value)
+    return value if value is None or isinstance(value, str) else raw.decode()
 
 
 def _integer(raw: bytes) -> int | None:
@@ -149,7 +150,7 @@ def _members(
 def member(name: str, value: object, documents: tuple[str, ...] = SESSION_DOCUMENTS) -> bytes:
     """A column as its JSON text."""
     if name in documents:
-        return _NULL if value is None else bytes(value).strip()  # type: ignore[call-overload, no-any-return]
+        return _NULL if value is None else bytes(value).strip()  # type: ignore[call-overload]
     return codec.encode(value)
 
 
