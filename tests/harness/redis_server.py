@@ -23,6 +23,9 @@ import redis
 READY_SECONDS = 20.0
 SLOTS = 16384
 
+_WITH_US = '"$0" "$@" & read -r _; kill -9 $!'
+"""Runs a server until our end of the pipe is closed, however we ended."""
+
 
 class RedisServer:
     """A process of our own on a free port, with nothing kept on disk."""
@@ -34,27 +37,27 @@ class RedisServer:
         place = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder))
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                [program(), *place, *quiet, *arguments],
-                stdin=subprocess.DEVNULL,
+                ["sh", "-c", _WITH_US, program(), *place, *quiet, *arguments],
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        self._wait_until_ready()
         atexit.register(self.stop)
+        self._wait_until_ready()
 
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def stop(self) -> None:
-        """At once, as when a server dies; a second time does nothing."""
-        self._process.kill()
-        self._process.wait(READY_SECONDS)
+        """At once, as when a server dies."""
+        if self._process.poll() is None:
+            self._process.communicate(timeout=READY_SECONDS)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
+        while time.monotonic() < deadline:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
             except ConnectionRefusedError:
@@ -62,6 +65,7 @@ class RedisServer:
             else:
                 return
         log = (self.folder / "log").read_text(errors="replace")
+        self.stop()
         raise RuntimeError(f"{program()} did not start:\n{log}")
 
 
@@ -96,12 +100,13 @@ def _installed() -> str | None:
 
 
 def free_port() -> int:
-    """Below the range of a cluster's own connections, which are at 10,000 more."""
-    with socket.socket() as one:
-        for _ in range(100):
-            port = 20_000 + int.from_bytes(os.urandom(2)) % 12_000
+    """One with a free one 10,000 above it, where the nodes of a cluster talk to each other."""
+    for _ in range(100):
+        port = 20_000 + int.from_bytes(os.urandom(2)) % 12_000
+        with socket.socket() as one, socket.socket() as other:
             try:
                 one.bind(("127.0.0.1", port))
+                other.bind(("127.0.0.1", port + 10_000))
             except OSError:
                 continue
             return port
@@ -133,7 +138,7 @@ def _wait_for_cluster(clients: Sequence[Any]) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         found = [client.execute_command("CLUSTER", "INFO") for client in clients]
-        if all(one["cluster_state"] == "ok" and one["cluster_known_nodes"] == "3" for one in found):
+        if all(b"cluster_state:ok" in one and b"cluster_known_nodes:3" in one for one in found):
             return
         time.sleep(0.05)
     raise RuntimeError("the cluster did not form")

@@ -125,6 +125,7 @@ def test_a_type_of_a_later_version_is_said_to_be_missing(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(db, "__path__", [])
+    monkeypatch.delitem(sys.modules, f"{db.__name__}.{kind}", raising=False)
     error = refused(kind)
     assert error.message == f"this version of agnocli has no {kind} backend yet"
     assert not isinstance(error, DriverMissingError)
@@ -161,6 +162,7 @@ def test_a_missing_driver_is_named_with_the_extra_that_brings_it(
 ) -> None:
     built_in("redis", f"raise ModuleNotFoundError('No module named', name='{driver}')")
     monkeypatch.setattr(db, "__path__", db.__path__[-1:])
+    monkeypatch.delitem(sys.modules, f"{db.__name__}.redis", raising=False)
     with pytest.raises(DriverMissingError) as caught:
         opened("redis")
     assert "nodriver_x is not installed" in caught.value.message

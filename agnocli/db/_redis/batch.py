@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from secrets import token_hex
 
 from agnocli.abc import Capabilities, ConflictPolicy, WriteResult
@@ -26,7 +27,7 @@ from agnocli.records import Run, Session, SessionBundle
 STAGED_SECONDS = 3600
 """What a batch left behind that was killed is gone after this time."""
 
-FLUSH_BYTES, FLUSH_COMMANDS = 500_000, 2000
+FLUSH_BYTES, FLUSH_COMMANDS, CHUNK = 500_000, 2000, 100
 
 
 class Batch:
@@ -179,10 +180,10 @@ class Batch:
         return rows.session(rows.members(text, "staged"), "").session_id if text else ""
 
     def _commit(self) -> None:
-        if self._server.is_cluster:
+        if not self._lists:
             return
         staged = [self._name(number, "steps") for number in self._lists]
-        failed = commit(self._server, Changes(self._keys), self._expire, staged) if staged else None
+        failed = commit(self._server, Changes(self._keys), self._expire, staged)
         if failed is not None:
             raise self._conflict(text_of(failed))
         self._lists.clear()
@@ -222,7 +223,6 @@ class Batch:
     def _discard_all(self) -> None:
         for number in list(self._lists):
             self._discard(number)
-        if not self._server.is_cluster:
             self._server.write(("DEL", self._name(None, "ids")))
 
     # on a cluster
@@ -230,30 +230,70 @@ class Batch:
     def _put_apart(
         self, number: int, session: Session, runs: Iterable[Run], policy: ConflictPolicy
     ) -> str:
-        incoming = BundleDigest(session)
-        held = list(incoming.watch(runs))
         with self._editor.locked([session.session_id]):
             stored = self._stored(session.session_id)
-            if stored is not None:
-                same = self._digest(session.session_id, stored) == incoming.hexdigest()
-                if same or policy is not ConflictPolicy.REPLACE:
-                    return _kept(session, same, policy)
-            changes = self._whole(session, held, stored)
+            if stored is None:
+                self._put_new(session, runs)
+                return "written"
+            incoming = BundleDigest(session)
+            held = list(incoming.watch(runs))
+            same = self._digest(session.session_id, stored) == incoming.hexdigest()
+            if same or policy is not ConflictPolicy.REPLACE:
+                return _kept(session, same, policy)
+            changes = self._whole(session, self._checked(session, held), stored)
             failed = commit(self._server, changes, self._expire)
         if failed is not None:
-            raise SessionConflictError(
-                session.session_id, f"cannot be stored: {text_of(failed)!r} is there already"
-            )
-        return "written" if stored is None else "replaced"
+            raise _taken(session, text_of(failed))
+        return "replaced"
 
-    def _whole(self, session: Session, runs: list[Run], stored: bytes | None) -> Changes:
+    def _put_new(self, session: Session, runs: Iterable[Run]) -> None:
+        """Runs first: nobody sees them before the session's record is there."""
+        self._forget(session)
+        runs = iter(runs)
+        try:
+            while some := list(islice(self._checked(session, runs), CHUNK)):
+                self._put_rows(session, some)
+            changes = self._whole(session, (), None)
+            if commit(self._server, changes, self._expire) is not None:
+                raise _taken(session, session.session_id)
+        except BaseException:
+            with suppress(BackendError):  # without a record of their session they count for nothing
+                self._forget(session)
+            raise
+
+    def _put_rows(self, session: Session, runs: list[Run]) -> None:
+        life = () if self._expire is None else ("EX", self._expire)
+        asked = [
+            ("SET", self._keys.run(run.run_id), rows.text(rows.run_members(run), run), "NX", *life)
+            for run in runs
+        ]
+        stored = self._server.write(*asked)
+        changes = Changes(self._keys)
+        for run, is_new in zip(runs, stored, strict=True):
+            if is_new:
+                place = run.run_index or 0
+                changes.rank(self._keys.runs_of(session.session_id), run.run_id, place)
+                changes.list_in(self._keys.run_indexes(run), run.run_id)
+        commit(self._server, changes, self._expire)
+        for run, is_new in zip(runs, stored, strict=True):
+            if not is_new:
+                raise _taken(session, run.run_id)
+
+    def _forget(self, session: Session) -> None:
+        changes = Changes(self._keys)
+        forget_runs(self._reader, changes, session.session_id)
+        commit(self._server, changes, self._expire)
+
+    def _whole(self, session: Session, runs: Iterable[Run], stored: bytes | None) -> Changes:
         changes, key = Changes(self._keys), self._keys.session(session.session_id)
-        changes.absent(key) if stored is None else changes.same(key, stored)
-        if stored is not None:
+        if stored is None:
+            changes.absent(key)
+        else:
+            changes.same(key, stored)
             old, _ = self._reader.parse(session.session_id, stored)
             changes.unlist_from(self._keys.session_traces(old), session.session_id)
-        forget_runs(self._reader, changes, session.session_id)
-        for run in self._checked(session, runs):
+            forget_runs(self._reader, changes, session.session_id)
+        for run in runs:
             changes.free(run.run_id, session.session_id)
             changes.set(self._keys.run(run.run_id), rows.text(rows.run_members(run), run))
             changes.rank(self._keys.runs_of(session.session_id), run.run_id, run.run_index or 0)
@@ -263,17 +303,21 @@ class Batch:
         changes.renew(session.session_id)
         return changes
 
-    def _checked(self, session: Session, runs: list[Run]) -> Iterator[Run]:
+    def _checked(self, session: Session, runs: Iterable[Run]) -> Iterator[Run]:
         seen: set[str] = set()
         for run in runs:
             check_id(run)
             reject_unholdable(run, self._can)
             if run.run_id in seen:
-                raise SessionConflictError(
-                    session.session_id, f"cannot hold a second run {run.run_id!r}"
-                )
+                raise _taken(session, run.run_id)
             seen.add(run.run_id)
             yield run
+
+
+def _taken(session: Session, name: str) -> SessionConflictError:
+    return SessionConflictError(
+        session.session_id, f"cannot be stored: {name!r} is stored already", hint="try again"
+    )
 
 
 def _kept(session: Session, same: bool, policy: ConflictPolicy) -> str:

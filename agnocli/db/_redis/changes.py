@@ -120,10 +120,14 @@ def _commit_apart(server: Server, changes: Changes, expire: int | None) -> bytes
             return key if isinstance(key, bytes) else str(key).encode()
     effects = [one for one in changes.steps if one[0] in _EFFECTS]
     effects.sort(key=lambda one: one[0] == "set" and one[1].startswith(_sessions(changes.keys)))
-    for step, key, value in effects:
-        commands = list(_commands(server, changes.keys, (step, key, value), expire))
-        if commands:
-            server.write(*commands)
+    waiting: list[Command] = []
+    for step in effects:
+        if waiting and (step[0] not in _PLAIN or len(waiting) > 500):
+            server.write(*waiting)
+            waiting.clear()
+        waiting += _commands(server, changes.keys, step, expire)
+    if waiting:
+        server.write(*waiting)
     return None
 
 
@@ -150,9 +154,10 @@ def _holds(server: Server, keys: Keys, step: str, key: Any, value: Any) -> bool:
     return True
 
 
-_EFFECTS = frozenset(
-    "set del zadd zrem sadd srem like clean forget touch number".split()  # noqa: SIM905
-)
+_PLAIN = frozenset(("set", "del", "zadd", "zrem", "sadd", "srem"))
+"""What is done without a look at what is there."""
+
+_EFFECTS = _PLAIN | {"like", "clean", "forget", "touch", "number"}
 
 
 def _commands(server: Server, keys: Keys, step: Step, expire: int | None) -> Iterator[Command]:

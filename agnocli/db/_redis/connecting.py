@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from inspect import signature
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from agnocli.db._redis.server import Server
 from agnocli.errors import ConfigError
@@ -85,12 +87,31 @@ def _connect(location: str, *, cluster: bool = False) -> Any:
     how: dict[str, Any] = {
         "socket_connect_timeout": CONNECT_SECONDS,
         "socket_timeout": ANSWER_SECONDS,
+        "socket_read_size": 2**18,
         "protocol": 2,
     }
-    if cluster:
-        return redis.RedisCluster.from_url(location, **how)
-    # what is safe to do again is done again by us, and only that
-    return redis.Redis.from_url(location, retry=Retry(NoBackoff(), 0), **how)
+    _check_parameters(location, signature(redis.Redis).parameters)
+    try:
+        if cluster:
+            return redis.RedisCluster.from_url(location, **how)
+        # what is safe to do again is done again by us, and only that
+        return redis.Redis.from_url(location, retry=Retry(NoBackoff(), 0), **how)
+    except ValueError as error:
+        raise ConfigError(
+            f"{_masked(location)}: {error}", hint="see the part of the URL behind the ?"
+        ) from error
+
+
+def _check_parameters(location: str, known: Collection[str]) -> None:
+    for name in parse_qs(urlsplit(location).query, keep_blank_values=True):
+        if name not in known:
+            near = get_close_matches(name, [*known], n=1)
+            raise ConfigError(
+                f"{_masked(location)}: unknown option {name!r}",
+                hint=f"did you mean {near[0]!r}?"
+                if near
+                else "behind the ? stand redis-py's options",
+            )
 
 
 def _check(location: str) -> None:

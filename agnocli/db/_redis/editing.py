@@ -234,8 +234,7 @@ class Editor:
         for (run_id, index), head in zip(moved, found, strict=True):
             run = ordered[run_id]
             changes.rank(self._keys.runs_of(run.session_id), raw_id(run_id), index)
-            front = head_members(head)
-            if front is not None and "run_index" in front:
+            if head_members(head) is not None:
                 changes.number(raw_id(run_id), index)
             else:
                 self._number_odd(changes, run, index)
@@ -298,10 +297,12 @@ def forget_runs(reader: Reader, changes: Changes, session_id: str) -> None:
     keys, indexes = reader.keys, set[bytes]()
     run_keys = [keys.run(text_of(one)) for one in reader.run_ids(session_id)]
     for start in range(0, len(run_keys), 500):
-        heads = [("GETRANGE", key, 0, HEAD - 1) for key in run_keys[start : start + 500]]
-        for head in reader.server.read(*heads):
-            members = head_members(head) or {}
-            run = rows.run(members | {"run_data": b"null"}, "", session_id)
+        some = run_keys[start : start + 500]
+        heads = reader.server.read(*(("GETRANGE", key, 0, HEAD - 1) for key in some))
+        odd = [key for key, head in zip(some, heads, strict=True) if head_members(head) is None]
+        whole = (rows.members(text, text_of(key)) for key, text in reader.records(odd) if text)
+        for members in (*filter(None, map(head_members, heads)), *whole):
+            run = rows.run({**members, "run_data": b"null"}, "", session_id)
             indexes.update(keys.run_traces(run))
     raw = raw_id(session_id)
     changes.unlist_runs(sorted(indexes), raw)

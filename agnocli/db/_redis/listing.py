@@ -6,7 +6,7 @@ There is no order on the server, so each look reads every record once; only what
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -23,12 +23,17 @@ from agnocli.errors import CodecError, LayoutError
 from agnocli.layout import filter as listing
 from agnocli.layout import names
 from agnocli.layout.derive import session_info
-from agnocli.records import Document, SessionInfo
+from agnocli.records import RUN_COLUMNS, Document, SessionInfo
 
 PAGE_BYTES = 2_000_000
 CHUNK = 200
 HEAD = 1024
 """Bytes of a run record that hold what stands before its body."""
+
+_PLACING = ("sort", "reverse", "limit", "skip")
+"""What of a query does not choose sessions."""
+
+_IN_FRONT = frozenset(RUN_COLUMNS) - {"run_data", "created_at", "updated_at"}
 
 Place = tuple[int, str]
 
@@ -102,12 +107,13 @@ class Listing:
     def find(self, query: SessionQuery) -> Page:
         seen = None if query.after is None else _place(*listing.decode_cursor(query.after))
         wanted = msgspec.structs.replace(query, status=None, after=None)
+        is_meant = self._meaning(wanted)
         counted = 0
 
         def places() -> Iterator[Place]:
             nonlocal counted
             for record in self.records(_prefix(query)):
-                if self._is_meant(record, wanted):
+                if is_meant is None or is_meant(record):
                     counted += 1
                     place = _place(_time(record.head, query.sort), record.session_id)
                     if seen is None or (place < seen if query.reverse else place > seen):
@@ -121,10 +127,13 @@ class Listing:
     def _chunk(self, query: SessionQuery) -> int:
         return CHUNK if query.limit is None else min(CHUNK, max(query.limit + 1, 20))
 
-    def _is_meant(self, record: Record, query: SessionQuery) -> bool:
+    def _meaning(self, query: SessionQuery) -> Callable[[Record], bool] | None:
+        """Whether a record is meant, decoding no more of it than that takes; None when all are."""
         if listing.needs_decoding(query):
-            return listing.matches(self._info(record), query)
-        return listing.matches(_light_info(record), query)
+            return lambda record: listing.matches(self._info(record), query)
+        if query == SessionQuery(**{name: getattr(query, name) for name in _PLACING}):
+            return None
+        return lambda record: listing.matches(_light_info(record), query)
 
     def _info(self, record: Record) -> SessionInfo:
         try:
@@ -239,14 +248,16 @@ def _notes(sessions: int, old: int, versions: dict[str, str]) -> tuple[str, ...]
 
 
 def head_members(text: bytes) -> rows.Members | None:
-    """The members of a run record in front of its body, from the record's beginning; None if that tells nothing."""
+    """The members in front of a run's body, from the beginning of its record; None when not all are there."""
     front, mark, _ = text.partition(b', "run_data": ')
     if not mark:
         return None
     try:
-        return {name: bytes(raw) for name, raw in codec.raw_members(Document(front + b"}")).items()}
+        members = codec.raw_members(Document(front + b"}"))
     except CodecError:
         return None
+    found = {name: bytes(raw) for name, raw in members.items()}
+    return found if found.keys() >= _IN_FRONT else None
 
 
 def _status(head: rows.Members) -> str | None:

@@ -67,8 +67,7 @@ class Reader:
         yield from self._sorted(session_id, self.run_ids(session_id))
 
     def _last_runs(self, session_id: str, last: int) -> Iterator[Run]:
-        key = self.keys.runs_of(session_id)
-        top = pairs(self.server.read(("ZRANGE", key, -last, -1, "WITHSCORES"))[0])
+        key, top = self.keys.runs_of(session_id), self._top(session_id, last)
         if not top:
             return
         lowest = top[0][1]
@@ -77,6 +76,18 @@ class Reader:
         tied = self.server.read(asked)[0]
         yield from self._tail(session_id, tied, last - len(above))
         yield from self._sorted(session_id, above)
+
+    def _top(self, session_id: str, last: int) -> list[tuple[bytes, float]]:
+        """The last runs that have not expired, with their place."""
+        key, size = self.keys.runs_of(session_id), last
+        while True:
+            top = pairs(self.server.read(("ZRANGE", key, -size, -1, "WITHSCORES"))[0])
+            asked = [("EXISTS", self.keys.run(text_of(member))) for member, _ in top]
+            there = self.server.read(*asked) if asked else []
+            found = [one for one, exists in zip(top, there, strict=True) if exists]
+            if len(found) >= last or len(top) < size:
+                return found[-last:]
+            size *= 2
 
     def _tail(self, session_id: str, tied: Sequence[bytes], wanted: int) -> Iterator[Run]:
         """The last of some runs with one place."""
