@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -292,6 +293,10 @@ def test_a_key_that_is_no_text_is_read_and_deleted(client: Any, open_db: Open, u
         db.get("\udcff")
 
 
+def adding(name: str, number: int, _: dict[str, Any]) -> dict[str, object]:
+    return {name: number}
+
+
 def test_two_writers_of_one_state_lose_nothing(open_db: Open) -> None:
     from agnocli.edit import edit_members
 
@@ -300,7 +305,7 @@ def test_two_writers_of_one_state_lose_nothing(open_db: Open) -> None:
     def write(name: str) -> None:
         db = open_db()
         for number in range(15):
-            edit_members(db, "s", "session_data", lambda _, n=number: {f"{name}{n}": n})
+            edit_members(db, "s", "session_data", partial(adding, f"{name}{number}", number))
 
     threads = [threading.Thread(target=write, args=(name,)) for name in "ab"]
     for thread in threads:

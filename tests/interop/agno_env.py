@@ -16,7 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # agno.db.sqlite imports SQLAlchemy's asyncio part
-BESIDE_AGNO = ("sqlalchemy[asyncio]==2.1.9", "aiosqlite==0.22.1", "openai==3.54.0")
+BESIDE_AGNO = (
+    "sqlalchemy[asyncio]==2.1.9",
+    "aiosqlite==0.22.1",
+    "openai==3.54.0",
+    "redis==8.1.0",
+)
 PATIENCE = 240
 """Seconds an installation may take."""
 

@@ -121,11 +121,11 @@ def _commit_apart(server: Server, changes: Changes, expire: int | None) -> bytes
     effects = [one for one in changes.steps if one[0] in _EFFECTS]
     effects.sort(key=lambda one: one[0] == "set" and one[1].startswith(_sessions(changes.keys)))
     waiting: list[Command] = []
-    for step in effects:
-        if waiting and (step[0] not in _PLAIN or len(waiting) > 500):
+    for effect in effects:
+        if waiting and (effect[0] not in _PLAIN or len(waiting) > 500):
             server.write(*waiting)
             waiting.clear()
-        waiting += _commands(server, changes.keys, step, expire)
+        waiting += _commands(server, changes.keys, effect, expire)
     if waiting:
         server.write(*waiting)
     return None
