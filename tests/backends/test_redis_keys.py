@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -11,8 +12,10 @@ import pytest
 
 from agnocli import codec
 from agnocli.abc import ConflictPolicy, SessionQuery
+from agnocli.db.redis import RedisDb
 from agnocli.errors import RecordRejectedError, SessionConflictError, SessionNotFoundError
 from agnocli.records import Document, SessionBundle
+from agnocli.testing.concurrency_suite import append_in_process, in_processes
 from agnocli.testing.records import document, numbered, sample_bundle, sample_run, sample_session
 from tests.backends.conftest import Open
 
@@ -314,6 +317,20 @@ def test_two_writers_of_one_state_lose_nothing(open_db: Open) -> None:
         thread.join(60)
     found = codec.members(open_db().get("s").session_data)
     assert found == {f"{name}{number}": number for name in "ab" for number in range(15)}
+
+
+@pytest.mark.timeout(300)
+def test_eight_processes_append_fifty_runs_each(open_db: Open, url: str) -> None:
+    db = open_db()
+    db.write([SessionBundle(sample_session("shared"), ())])
+    opener = partial(RedisDb, db_url=url)
+    barrier = multiprocessing.get_context("spawn").Barrier(8)
+    in_processes(append_in_process, [(opener, barrier, writer, 50) for writer in range(8)])
+    found = numbered(db.runs("shared"))
+    assert [index for index, _ in found] == list(range(400))
+    assert {run_id for _, run_id in found} == {
+        f"writer-{w}.{n}" for w in range(8) for n in range(50)
+    }
 
 
 # time to live

@@ -171,20 +171,20 @@ def test_its_keys_and_records_look_like_ours(
         runs = {
             one: client.zrange(f"{ours.prefix}:runs:by_session:{one}", 0, -1)[0]
             for one in ("its", "our")
-        }  # type: ignore[index]
+        }
         keys = {who: set[str]() for who in runs}
         for key in client.scan_iter(match=f"{ours.prefix}:*"):
             members = client.smembers(key) if ":index:" in key else {key}
             for who, run_id in runs.items():
-                if any(name in one for name in (who, run_id) for one in members):  # type: ignore[union-attr]
+                if any(name in one for name in (who, run_id) for one in members):
                     keys[who].add(key.replace(run_id, "RUN").replace(f":{who}", ":WHO"))
         # agno leaves a run in the set of every status it went through
         assert keys["our"] ^ keys["its"] <= {f"{ours.prefix}:runs:index:status:RUNNING"}
         for what in ("sessions", "runs"):
             names = {"its": "its", "our": "our"} if what == "sessions" else runs
             its, our = (client.get(f"{ours.prefix}:{what}:{names[who]}") for who in ("its", "our"))
-            assert list(codec.decode(its)) == list(codec.decode(our))  # type: ignore[arg-type]
-            assert '"zoë"' in our and "\\u00" not in our  # type: ignore[operator]
+            assert list(codec.decode(its)) == list(codec.decode(our))
+            assert '"zoë"' in our and "\\u00" not in our
 
 
 @on_one_server
