@@ -10,8 +10,7 @@ import pytest
 import redis
 
 from agnocli.db.redis import RedisDb
-from tests.harness.redis import Harness
-from tests.harness.redis_server import RedisServer
+from tests.harness.redis_server import RedisServer, own_server
 
 Open = Callable[..., RedisDb]
 
@@ -19,14 +18,10 @@ Open = Callable[..., RedisDb]
 @pytest.fixture
 def client() -> Iterator[Any]:
     """On a database with nothing in it, where keys may have Agno's own prefix."""
-    with ExitStack() as stack:
-        harness = Harness(None)  # type: ignore[arg-type]
-        stack.callback(harness.close)
-        address = harness.url.rpartition("/")[0]
-        client = stack.enter_context(redis.Redis.from_url(f"{address}/9", decode_responses=True))
+    with redis.Redis.from_url(own_server().url, decode_responses=True) as client:
         client.flushdb()
-        stack.callback(client.flushdb)
         yield client
+        client.flushdb()
 
 
 @pytest.fixture

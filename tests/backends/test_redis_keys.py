@@ -12,6 +12,8 @@ import pytest
 
 from agnocli import codec
 from agnocli.abc import ConflictPolicy, SessionQuery
+from agnocli.db._redis.scripts import Script
+from agnocli.db._redis.server import Server
 from agnocli.db.redis import RedisDb
 from agnocli.errors import RecordRejectedError, SessionConflictError, SessionNotFoundError
 from agnocli.records import Document, SessionBundle
@@ -122,6 +124,24 @@ def test_glob_characters_in_a_prefix_mean_themselves(open_db: Open, prefix: str)
     db.write([sample_bundle("mine", 1)])
     assert [one.session_id for one in db.find(SessionQuery()).items] == ["mine"]
     assert (db.inspect().sessions, db.inspect().runs) == (1, 1)
+
+
+def test_a_key_that_the_server_names_twice_is_one_session(
+    open_db: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db = open_db()
+    db.write([sample_bundle(name, 1) for name in "abc"])
+    whole = Server.read_script
+
+    def twice(server: Server, script: Script, cursor: bytes, *asked: Any) -> Any:
+        answer = whole(server, script, b"0", *asked)
+        return [b"1" if cursor == b"0" else b"0", *answer[1:]]
+
+    monkeypatch.setattr(Server, "read_script", twice)
+    page = db.find(SessionQuery(limit=3))
+    assert ([one.session_id for one in page.items], page.total) == (["a", "b", "c"], 3)
+    assert page.next is None
+    assert (db.inspect().sessions, db.inspect().runs) == (3, 3)
 
 
 def test_nothing_is_left_of_what_was_deleted(client: Any, open_db: Open) -> None:

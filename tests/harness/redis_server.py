@@ -114,9 +114,14 @@ def free_port() -> int:
 
 
 @cache
+def own_server() -> RedisServer:
+    """One for all tests of this process, which may clear it."""
+    return RedisServer()
+
+
 def the_server() -> str:
-    """The URL of one server for all tests of this process."""
-    return os.environ.get("AGNOCLI_TEST_REDIS_URL") or RedisServer().url
+    """The URL of one server; whatever else lies on it is left alone."""
+    return os.environ.get("AGNOCLI_TEST_REDIS_URL") or own_server().url
 
 
 @cache

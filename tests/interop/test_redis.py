@@ -149,7 +149,7 @@ def test_its_runs_of_agno_2_are_read_before_and_after_it_migrates(
         assert messages == [*asked, ("user", "two"), ("assistant", "answer 2")]
         agno("on_redis.migrate", *ours.place)
     assert ours.list()["old"]["name"] == "Old one"
-    assert ours.json("backends", "check")["versions"] == {"agno_sessions": "3.0.0"}
+    assert ours.json("backends", "check")["versions"]["agno_sessions"] == "3.0.0"
     agno("on_redis.run", *ours.place, server.base_url, "old", ["three"], **OPTIONS)
     with ours.open() as db:
         assert [run.run_index for run in db.runs("old")] == [0, 1, 2, 3]
