@@ -21,6 +21,11 @@ _SERVER_SAYS = (
     ("CLUSTERDOWN", "is a cluster that is down", "see CLUSTER INFO; every slot needs a master"),
     ("NOREPLICAS", "has too few replicas to accept a write", "try again when they are back"),
     ("TRYAGAIN", "is a cluster that is moving slots", "try again in a moment"),
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        "has a certificate that is not trusted here",
+        "name who signed it: add ?ssl_ca_certs=FILE to the URL",
+    ),
     ("max number of clients", "takes no more connections", "close some, or raise maxclients"),
 )
 
