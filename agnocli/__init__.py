@@ -20,6 +20,7 @@ _PUBLIC = {
     "Conversation": "agnocli.agent.runner",
     "MemoryDb": "agnocli.db.memory",
     "MongoDb": "agnocli.db.mongo",
+    "RedisDb": "agnocli.db.redis",
     "RunContext": "agnocli.run",
     "RunOutput": "agnocli.run",
     "RunStatus": "agnocli.run",

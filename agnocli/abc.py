@@ -45,6 +45,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """A batch of more is stored as where batches are not atomic."""
     keeps_json_text: bool = True
     """A document comes back byte for byte; otherwise only its value does."""
+    keeps_null_kind: bool = True
+    """SQL NULL and JSON null come back as what they were; otherwise both as SQL NULL."""
     holds_nul: bool = True
     holds_nul_in_keys: bool = True
     """Asked only where NUL is held at all."""
@@ -55,6 +57,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     holds_nul_in_ids: bool = True
     max_id_length: int | None = None
     """Characters."""
+    reserved_id_prefixes: tuple[str, ...] = ()
+    """Ids that begin so are refused."""
     max_document_bytes: int | None = None
     max_depth: int | None = None
     """Levels of objects and arrays within a document."""

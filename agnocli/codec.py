@@ -26,6 +26,9 @@ _PART = 4000
 """Digits that are converted at once; the interpreter refuses more than 4,300 by default."""
 _LONG = 10**_PART
 _BLANKS = " \t\n\r"
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)"
+)
 
 
 def decode(document: bytes | str) -> Any:
@@ -147,17 +150,43 @@ def patch(document: Document | None, changes: Mapping[str, object]) -> Document:
 
     The other members keep their text to the byte. An absent or null document is an empty object.
     """
-    members = _raw_members(document)
+    members = raw_members(document)
     for key, value in changes.items():
         if value is None:
             members.pop(key, None)
         else:
             members[key] = encode(value)
+    return join(members)
+
+
+def join(members: Mapping[str, Any]) -> Document:
+    """An object from the JSON texts of its members, as `raw_members` gives them."""
     inner = b", ".join(encode(key) + b": " + bytes(raw) for key, raw in members.items())
     return Document(b"{" + inner + b"}")
 
 
-def _raw_members(document: Document | None) -> dict[str, Any]:
+def unescaped(document: bytes) -> Document:
+    """JSON text with its characters as they are: UTF-8 instead of escapes, but where JSON or UTF-8 needs them."""
+    if b"\xed" in document:  # the first byte of a bare surrogate, and of much Korean
+        text = document.decode("utf-8", "surrogatepass")
+        document = text.encode("utf-8", "backslashreplace")
+    if b"\\u" not in document:
+        return Document(bytes(document))
+    return Document(_ESCAPE.sub(_character, document))
+
+
+def _character(escape: re.Match[bytes]) -> bytes:
+    spelled: bytes = escape[0]
+    if spelled[1:2] != b"u":
+        return spelled
+    character = json.loads(b'"' + spelled + b'"')
+    if character < " " or character in '"\\' or "\ud800" <= character <= "\udfff":
+        return spelled
+    return str(character).encode()
+
+
+def raw_members(document: Document | None) -> dict[str, Any]:
+    """The members of an object, each as its JSON text. Raises CodecError for what is no object."""
     if is_null(document):
         return {}
     assert document is not None

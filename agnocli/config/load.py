@@ -124,8 +124,8 @@ class _File:
             self._check_references(keys, value)
             if REFERENCE.search(value):
                 return
-        if not isinstance(value, kind) or isinstance(value, bool):
-            wanted = {str: "text", int: "a whole number"}[kind]
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            wanted = {str: "text", int: "a whole number", bool: "true or false"}[kind]
             self.fail(keys, f"expected {wanted}, got {_kind(value)}")
 
     def _check_references(self, keys: tuple[str, ...], value: str) -> None:

@@ -45,7 +45,15 @@ TYPES = {
     "redis": TypeInfo(
         ("redis", "rediss"),
         _REDIS,
-        {"db_url": str, "host": str, "port": int, "db": int, "username": str, "password": str},
+        {
+            "db_url": str,
+            "host": str,
+            "port": int,
+            "db": int,
+            "username": str,
+            "password": str,
+            "ssl": bool,
+        },
     ),
     "mongo": TypeInfo(
         ("mongodb", "mongodb+srv"),

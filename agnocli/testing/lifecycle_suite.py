@@ -65,7 +65,10 @@ class LifecycleSuite(Suite):
         with pytest.raises(RuntimeError, match="broke"):
             untouched.write(failing())
         untouched.write([sample_bundle("b")])
-        assert everything(untouched) == given(sample_bundle("b"), by=untouched)
+        found = everything(untouched)
+        if not untouched.capabilities.atomic_batches:
+            found.pop("a", None)
+        assert found == given(sample_bundle("b"), by=untouched)
 
     @pytest.mark.parametrize("verb", EDITS)
     def test_editing_before_setup_fails_and_creates_nothing(

@@ -51,6 +51,13 @@ STRANGE_IDS = (
 )
 
 
+def strange_ids(backend: Backend) -> list[str]:
+    """Those that a backend does not refuse."""
+    return [
+        one for one in STRANGE_IDS if not one.startswith(backend.capabilities.reserved_id_prefixes)
+    ]
+
+
 def tied_runs(session_id: str) -> list[Run]:
     """Runs in their order: without index first, then by index, creation and id; most have a tie."""
     places = [
@@ -94,10 +101,10 @@ class ReadingSuite(Suite):
             backend.runs("nobody", last=3)
 
     def test_ids_are_taken_to_the_letter(self, backend: Backend) -> None:
-        bundles = [sample_bundle(session_id, 1) for session_id in STRANGE_IDS]
+        bundles = [sample_bundle(session_id, 1) for session_id in strange_ids(backend)]
         random.Random(5).shuffle(bundles)
         backend.write(bundles)
-        for session_id in STRANGE_IDS:
+        for session_id in strange_ids(backend):
             assert backend.get(session_id).session_id == session_id
             assert numbered(backend.runs(session_id)) == [(0, f"{session_id}.run-0")]
         assert everything(backend) == given(*bundles, by=backend)
@@ -106,9 +113,11 @@ class ReadingSuite(Suite):
     def test_deleting_an_id_spares_those_that_look_like_it(
         self, backend: Backend, gone: str
     ) -> None:
-        backend.write([sample_bundle(session_id, 1) for session_id in STRANGE_IDS])
+        if gone not in (ids := strange_ids(backend)):
+            return
+        backend.write([sample_bundle(session_id, 1) for session_id in ids])
         assert backend.delete([gone]) == 1
-        kept = set(STRANGE_IDS) - {gone}
+        kept = set(ids) - {gone}
         assert set(everything(backend)) == kept
         assert backend.inspect().runs == len(kept)
 
@@ -141,7 +150,7 @@ class ReadingSuite(Suite):
         assert everything(backend) == given(*bundles, by=backend)
 
     def test_a_scan_goes_on_behind_every_one_of_its_cursors(self, backend: Backend) -> None:
-        backend.write([sample_bundle(session_id, 1) for session_id in STRANGE_IDS])
+        backend.write([sample_bundle(session_id, 1) for session_id in strange_ids(backend)])
         steps = [(cursor, bundle.session.session_id) for cursor, bundle in backend.scan()]
         ids = [session_id for _, session_id in steps]
         for place, (cursor, _) in enumerate(steps):

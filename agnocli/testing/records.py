@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from agnocli import codec
 from agnocli.abc import Capabilities, Source
-from agnocli.records import SESSION_DOCUMENTS, Document, Run, Session, SessionBundle
+from agnocli.records import NULL, SESSION_DOCUMENTS, Document, Run, Session, SessionBundle
 
 EPOCH = 1_760_000_000
 """When sample sessions begin."""
@@ -79,11 +79,15 @@ def sample_bundle(session_id: str = "session-1", runs: int = 2, **columns: Any) 
 def comparable(record: Record, capabilities: Capabilities) -> Record:
     """A record that equals another one when nothing was lost by such a backend.
 
-    Where a document's text is not kept its digest stands for it; an extra column that is NULL is none.
+    Where a document's text is not kept its digest stands for it; an extra column that is NULL is none. Where both
+    kinds of null come back as one they are one.
     """
     changes: dict[str, Any] = {
         "extra": {name: value for name, value in record.extra.items() if value is not None}
     }
+    if not capabilities.keeps_null_kind and isinstance(record, Session):
+        nulls = [name for name in SESSION_DOCUMENTS if getattr(record, name) == NULL]
+        record = replace(record, **dict.fromkeys(nulls))
     if not capabilities.keeps_json_text:
         names = ("run_data",) if isinstance(record, Run) else SESSION_DOCUMENTS
         for name in names:

@@ -178,6 +178,22 @@ class ValuesSuite(Suite):
                 write()
         assert everything(backend) == given(sample_bundle("other"), by=backend)
 
+    def test_an_id_that_is_reserved_is_rejected_whole(self, backend: Backend) -> None:
+        backend.write([sample_bundle("other")])
+        for prefix in backend.capabilities.reserved_id_prefixes:
+            run = sample_run("other", 2, run_id=f"{prefix}x")
+            stolen = replace(run, session_id="s")
+            for write in (
+                lambda bad=f"{prefix}x": backend.write([sample_bundle(bad, 0)]),
+                lambda bad=stolen: backend.write([SessionBundle(sample_session("s"), [bad])]),
+                lambda bad=run: backend.append_run(bad),
+            ):
+                with pytest.raises(RecordRejectedError):
+                    write()
+            with pytest.raises(SessionNotFoundError):
+                backend.get(f"{prefix}x")
+        assert everything(backend) == given(sample_bundle("other"), by=backend)
+
     @pytest.mark.parametrize("verb", ["get", "runs", "delete", "find"])
     def test_an_id_that_cannot_exist_is_not_found(self, backend: Backend, verb: str) -> None:
         backend.write([sample_bundle("other")])

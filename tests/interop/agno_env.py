@@ -21,6 +21,7 @@ BESIDE_AGNO = (
     "aiosqlite==0.22.1",
     "openai==3.54.0",
     "pymongo==4.20.0",
+    "redis==8.1.0",
 )
 PATIENCE = 240
 """Seconds an installation may take."""

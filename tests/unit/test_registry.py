@@ -162,6 +162,7 @@ def test_a_missing_driver_is_named_with_the_extra_that_brings_it(
 ) -> None:
     built_in("redis", f"raise ModuleNotFoundError('No module named', name='{driver}')")
     monkeypatch.setattr(db, "__path__", db.__path__[-1:])
+    monkeypatch.delitem(sys.modules, f"{db.__name__}.redis", raising=False)
     with pytest.raises(DriverMissingError) as caught:
         opened("redis")
     assert "nodriver_x is not installed" in caught.value.message

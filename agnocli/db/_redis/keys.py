@@ -1,0 +1,84 @@
+"""The names under which Agno 3 keeps sessions and runs. Table names are no part of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from agnocli.errors import RecordRejectedError, SessionNotFoundError
+from agnocli.records import Run, Session
+from agnocli.run import RunStatus
+
+RESERVED = ("index:",)
+"""Ids that begin so would take the names of Agno's index sets, and Agno never lists them."""
+
+_RESERVED_RUNS = (*RESERVED, "by_session:")
+_GLOB = re.compile(r"([\\*?\[\]^-])")
+_RUN_FIELDS = ("session_id", "user_id", "agent_id", "team_id", "workflow_id", "run_type", "status")
+_SESSION_FIELDS = ("user_id", "agent_id", "team_id", "workflow_id", "session_type")
+
+
+class Keys(msgspec.Struct, frozen=True):
+    prefix: str
+
+    def session(self, session_id: str) -> bytes:
+        """SessionNotFoundError for an id that no key can hold."""
+        try:
+            return self._name("sessions", session_id)
+        except UnicodeEncodeError as error:
+            raise SessionNotFoundError(session_id) from error
+
+    def run(self, run_id: str) -> bytes:
+        return self._name("runs", run_id)
+
+    def runs_of(self, session_id: str) -> bytes:
+        return self._name("runs:by_session", session_id)
+
+    def stage(self, token: str) -> str:
+        """What a batch is called while it is on its way; nothing of Agno's begins so."""
+        return f"{self.prefix}:agnocli:{token}"
+
+    def matching(self, table: str, id_prefix: str = "") -> str:
+        """A pattern for keys of a table, which a glob character in the prefix does not change."""
+        return _GLOB.sub(r"\\\1", f"{self.prefix}:{table}:{id_prefix}") + "*"
+
+    def session_indexes(self, session: Session) -> Iterator[bytes]:
+        """The sets a session is listed in: Agno lists it under the id of its own type only."""
+        own = f"{session.session_type}_id"
+        for field in ("session_type", "user_id", own):
+            if (value := getattr(session, field, None)) is not None:
+                yield self._name(f"sessions:index:{field}", value)
+
+    def session_traces(self, session: Session) -> Iterator[bytes]:
+        """Every set that may list a session."""
+        for field in _SESSION_FIELDS:
+            if (value := getattr(session, field)) is not None:
+                yield self._name(f"sessions:index:{field}", value)
+
+    def run_indexes(self, run: Run) -> Iterator[bytes]:
+        for field in _RUN_FIELDS:
+            if (value := getattr(run, field)) is not None:
+                yield self._name(f"runs:index:{field}", value)
+
+    def run_traces(self, run: Run) -> Iterator[bytes]:
+        """Every set that may list a run: Agno leaves it in those of the statuses it had before."""
+        yield from self.run_indexes(run)
+        for status in RunStatus:
+            if status.value != run.status:
+                yield self._name("runs:index:status", status.value)
+
+    def _name(self, table: str, value: str) -> bytes:
+        return f"{self.prefix}:{table}:{value}".encode("utf-8", "surrogateescape")
+
+
+def check_id(record: Session | Run) -> None:
+    """RecordRejectedError for an id that is taken for something else."""
+    name = "run_id" if isinstance(record, Run) else "session_id"
+    reserved = _RESERVED_RUNS if isinstance(record, Run) else RESERVED
+    for start in reserved:
+        if getattr(record, name).startswith(start):
+            raise RecordRejectedError(
+                record.session_id, name, f"begins with {start!r}, which is Agno's own on Redis"
+            )

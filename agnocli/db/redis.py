@@ -1,0 +1,196 @@
+"""Sessions in Redis or Valkey, one server or a cluster, under the keys that Agno 3 uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from time import time_ns
+from types import TracebackType
+from typing import Any, Self
+
+from agnocli.abc import (
+    Backend,
+    BackendReport,
+    Capabilities,
+    ConflictPolicy,
+    Cursor,
+    Page,
+    SessionQuery,
+    WriteResult,
+)
+from agnocli.db._redis import connecting
+from agnocli.db._redis.batch import Batch
+from agnocli.db._redis.changes import Changes, commit
+from agnocli.db._redis.editing import Editor
+from agnocli.db._redis.keys import RESERVED, Keys
+from agnocli.db._redis.listing import Listing
+from agnocli.db._redis.reading import Reader
+from agnocli.db._redis.rows import LARGEST
+from agnocli.errors import BackendReadOnlyError, SessionNotFoundError
+from agnocli.records import Document, Run, Session, SessionBundle
+
+CAPABILITIES = Capabilities(
+    needs_setup=False,
+    # escapes become the characters they stand for, as Agno writes here
+    keeps_json_text=False,
+    keeps_null_kind=False,
+    reserved_id_prefixes=RESERVED,
+    max_document_bytes=LARGEST,
+    # Agno takes a session it cannot parse for a new one, and it parses by recursion
+    max_depth=800,
+)
+
+_ON_A_CLUSTER = Capabilities(
+    needs_setup=False,
+    atomic_batches=False,
+    keeps_json_text=False,
+    keeps_null_kind=False,
+    reserved_id_prefixes=RESERVED,
+    max_document_bytes=LARGEST,
+    max_depth=800,
+)
+
+
+class RedisDb:
+    """Agno's Redis storage.
+
+    `redis_client` wins over `db_url`, that over `host` and `port`. `db_prefix` is taken to the letter as Agno takes it
+    (`agno:` makes keys as `agno::sessions:…`); `prefix`, its spelling in Agno 1, means the same keys with and without
+    a colon at its end. `expire` is in seconds: every write to a session begins its time anew, with all of its runs.
+    No key depends on `session_table` and `runs_table`, which are taken because Agno takes them.
+
+    On one server every write is done wholly or not at all. On a cluster the keys of a session lie on several servers:
+    a write holds a lock of the session, its record is written last, and one that is interrupted can leave runs
+    behind that no session lists.
+    """
+
+    def __init__(
+        self,
+        *,
+        redis_client: Any = None,
+        db_url: str | None = None,
+        db_prefix: str | None = None,
+        prefix: str | None = None,
+        expire: int | None = None,
+        host: str = "localhost",
+        port: int = 6379,
+        db: int = 0,
+        username: str | None = None,
+        password: str | None = None,
+        ssl: bool = False,
+        session_table: str | None = None,
+        runs_table: str | None = None,
+        read_only: bool = False,
+    ) -> None:
+        url = db_url or connecting.url(host, port, db, username, password, ssl)
+        self._server = connecting.server(url, redis_client)
+        self._read_only, self._expire = read_only, connecting.seconds(expire)
+        self._keys = Keys(connecting.key_prefix(db_prefix, prefix))
+        self._reader = Reader(self._server, self._keys)
+        self._listing = Listing(self._reader)
+        self._editor = Editor(self._reader, self._expire, CAPABILITIES)
+
+    @property
+    def address(self) -> str:
+        return self._server.address
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return _ON_A_CLUSTER if self._server.is_cluster else CAPABILITIES
+
+    def setup(self) -> None:
+        """There is nothing to make; only sees whether the server can be written."""
+        self.probe()
+
+    def close(self) -> None:
+        self._server.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # reading
+
+    def get(self, session_id: str) -> Session:
+        return self._reader.parsed(session_id)[0]
+
+    def runs(self, session_id: str, *, last: int | None = None) -> Iterator[Run]:
+        return self._reader.runs(*self._reader.parsed(session_id), last)
+
+    def scan(self, *, after: Cursor | None = None) -> Iterator[tuple[Cursor, SessionBundle]]:
+        for session_id in sorted(self._listing.session_ids()):
+            if after is None or session_id > after:
+                try:
+                    session, members = self._reader.parsed(session_id)
+                except SessionNotFoundError:  # deleted or expired since its id was read
+                    continue
+                runs = self._reader.runs(session, members)
+                yield Cursor(session_id), SessionBundle(session, runs)
+
+    def find(self, query: SessionQuery) -> Page:
+        return self._listing.find(query)
+
+    def inspect(self) -> BackendReport:
+        return self._listing.inspect(self.address)
+
+    # writing
+
+    def write(
+        self, bundles: Iterable[SessionBundle], policy: ConflictPolicy = ConflictPolicy.ERROR
+    ) -> WriteResult:
+        self._check_writable()
+        batch = Batch(self._reader, self._editor, self._expire, CAPABILITIES)
+        return batch.write(bundles, policy)
+
+    def append_run(self, run: Run) -> Run:
+        self._check_writable()
+        return self._editor.append_run(run)
+
+    def put_run(self, run: Run) -> None:
+        self._check_writable()
+        self._editor.put_run(run)
+
+    def update(
+        self,
+        session_id: str,
+        changes: Mapping[str, Document | str | int | None],
+        expected: Mapping[str, Document | str | int | None] | None = None,
+    ) -> Session:
+        self._check_writable()
+        return self._editor.update(session_id, changes, expected or {})
+
+    def delete(self, session_ids: Sequence[str]) -> int:
+        self._check_writable()
+        return self._editor.delete(session_ids)
+
+    def delete_runs(self, session_id: str, run_ids: Sequence[str]) -> int:
+        self._check_writable()
+        return self._editor.delete_runs(session_id, run_ids)
+
+    def probe(self) -> None:
+        self._check_writable()
+        changes = Changes(self._keys)
+        key = self._keys.stage(f"probe:{time_ns()}").encode()
+        changes.set(key, b"{}")
+        changes.remove(key)
+        commit(self._server, changes, self._expire)
+
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise BackendReadOnlyError(
+                f"{self.address} is opened read-only", hint="open it without read_only to write"
+            )
+
+
+def open_backend(options: Mapping[str, object], *, name: str, read_only: bool = False) -> Backend:
+    """A backend from its configured options."""
+    return RedisDb(**connecting.options(options, f"backend {name!r}"), read_only=read_only)
+
+
+__all__ = ["RedisDb", "open_backend"]
