@@ -13,7 +13,11 @@ import agnocli.db
 import tests.harness
 from agnocli.testing.backend_suite import BackendHarness, BackendSuite
 
-HARNESSES = sorted(module.name for module in pkgutil.iter_modules(tests.harness.__path__))
+HARNESSES = sorted(
+    module.name
+    for module in pkgutil.iter_modules(tests.harness.__path__)
+    if module.name != "servers"
+)
 NOT_BACKENDS = {"registry"}
 
 
