@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Conversation": "agnocli.agent.runner",
     "MemoryDb": "agnocli.db.memory",
+    "MySQLDb": "agnocli.db.mysql",
     "PostgresDb": "agnocli.db.postgres",
     "RunContext": "agnocli.run",
     "RunOutput": "agnocli.run",

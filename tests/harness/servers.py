@@ -230,7 +230,56 @@ def _postgres_command(home: Path, port: int) -> list[str]:
     ]
 
 
+# MariaDB or MySQL, as installed on this machine
+
+
+def _mysql_server() -> str:
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+    for name in ("mariadbd", "mysqld"):
+        if found := shutil.which(name, path=path):
+            return found
+    raise MissingError("no MariaDB or MySQL server: apt-get install mariadb-server")
+
+
+def _prepare_mysql(home: Path) -> None:
+    server = _mysql_server()
+    data = f"--datadir={home / 'data'}"
+    root = ["--user=root"] if os.geteuid() == 0 else []
+    if install := shutil.which("mariadb-install-db"):
+        _run([install, "--no-defaults", data, "--auth-root-authentication-method=normal", *root])
+    else:
+        _run([server, "--no-defaults", "--initialize-insecure", data, *root])
+
+
+def _mysql_command(home: Path, port: int) -> list[str]:
+    server = _mysql_server()
+    root = ["--user=root"] if os.geteuid() == 0 else []
+    return [
+        server,
+        "--no-defaults",
+        f"--datadir={home / 'data'}",
+        f"--socket={home / 'socket'}",
+        f"--pid-file={home / 'pid'}",
+        "--bind-address=127.0.0.1",
+        f"--port={port}",
+        "--skip-log-bin",
+        # else the nameless user of a fresh installation comes before ours
+        "--skip-name-resolve",
+        "--innodb-flush-log-at-trx-commit=0",
+        "--innodb-doublewrite=0",
+        "--max-connections=200",
+        *root,
+    ]
+
+
 RECIPES = {
+    "mysql": Recipe(
+        variable="AGNOCLI_TEST_MYSQL_URL",
+        prepare=_prepare_mysql,
+        command=_mysql_command,
+        url=lambda port: f"mysql+pymysql://root@127.0.0.1:{port}/mysql",
+        stop=signal.SIGTERM,
+    ),
     "postgres": Recipe(
         variable="AGNOCLI_TEST_POSTGRES_URL",
         prepare=_prepare_postgres,
