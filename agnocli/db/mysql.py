@@ -123,9 +123,16 @@ def _is_mariadb(cursor: DBCursor) -> bool:
     return "mariadb" in cursor.fetchone()[0].lower()
 
 
-def _id_collation(cursor: DBCursor) -> str:
-    """Compares code points, trailing blanks included."""
-    return "utf8mb4_nopad_bin" if _is_mariadb(cursor) else "utf8mb4_0900_bin"
+def _id_collations(database: str, cursor: DBCursor, sessions: str) -> tuple[str, str]:
+    """The first compares code points, trailing blanks included; a reference must compare as what it refers to."""
+    exact = "utf8mb4_nopad_bin" if _is_mariadb(cursor) else "utf8mb4_0900_bin"
+    cursor.execute(
+        "SELECT collation_name FROM information_schema.columns"
+        " WHERE table_schema = %s AND table_name = %s AND column_name = 'session_id'",
+        [database, sessions],
+    )
+    row = cursor.fetchone()
+    return exact, row[0] if row else exact
 
 
 def _limits(cursor: DBCursor, capabilities: Capabilities) -> Capabilities:
@@ -227,7 +234,7 @@ def dialect(database: str, *, create_schema: bool = True) -> Dialect:
         lock_row=" FOR UPDATE",
         schema=database,
         exact="CAST(CONVERT({} USING utf8mb4) AS BINARY) = CAST({} AS BINARY)",
-        id_collation=_id_collation,
+        id_collations=partial(_id_collations, database),
         stream=_stream,
         alive=_alive,
         creating=partial(_creating, database, create_schema),
@@ -270,8 +277,11 @@ class MySQLDb(SQLStore):
     def _connect(self) -> Any:
         # in the stricter level two writers who look for one new session would block each other
         level = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
+        arguments = dict(self._arguments)
+        patience = arguments.pop("read_timeout", None)
         connection = _Connection(
-            **self._arguments,
+            **arguments,
+            read_timeout=arguments["connect_timeout"],  # connecting includes the server's greeting
             charset="utf8mb4",
             autocommit=True,
             sql_mode="STRICT_ALL_TABLES",
@@ -279,6 +289,7 @@ class MySQLDb(SQLStore):
             init_command=level,
             cursorclass=_Cursor,
         )
+        connection._read_timeout = patience
         with connection.cursor() as cursor:
             cursor.execute("SELECT @@max_allowed_packet")
             (connection.packet,) = cursor.fetchone()
@@ -298,7 +309,7 @@ def _arguments(url: str) -> dict[str, Any]:
         port = parts.port
     except ValueError:  # its message may quote the password
         raise _not_a_url(url) from None
-    if parts.scheme.partition("+")[0] not in ("mysql", "mariadb"):
+    if "://" not in url or parts.scheme.partition("+")[0] not in ("mysql", "mariadb"):
         raise _not_a_url(url)
     return {
         "host": parts.hostname or "localhost",

@@ -21,7 +21,8 @@ class Harness:
 
     def __init__(self, folder: Path) -> None:
         self.server = servers.url("mysql")
-        self.schema = f"test_{uuid4().hex[:16]}"
+        # databases called test_… are open to everybody in a fresh MariaDB
+        self.schema = f"of_test_{uuid4().hex[:16]}"
         parts = urlsplit(self.server)
         self.url = f"mysql://{self.schema}:pw@{parts.hostname}:{parts.port or 3306}/nowhere"
         self.execute(f"CREATE USER {self.schema} IDENTIFIED BY 'pw'")

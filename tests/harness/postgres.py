@@ -20,7 +20,7 @@ class Harness:
 
     def __init__(self, folder: Path) -> None:
         self.server = servers.url("postgres")
-        self.schema = f"test_{uuid4().hex[:16]}"
+        self.schema = f"of_test_{uuid4().hex[:16]}"
         mark = "&" if "?" in self.server else "?"
         self.url = f"{self.server}{mark}application_name={self.schema}"
 

@@ -91,8 +91,12 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a column is just that text, case and blanks included."""
     nulls_first: bool = True
     """Whether NULL sorts before all else; where it sorts behind, runs without index are read on their own."""
-    id_collation: Callable[[DBCursor], str | None] = lambda cursor: None
-    """For the text columns of tables that are made, where the default one takes different ids for one."""
+    id_collations: Callable[[DBCursor, str], tuple[str | None, str | None]] = lambda cursor, table: (
+        None,
+        None,
+    )
+    """For text columns that are made, where the default one takes different ids for one; and for those that refer to
+    a sessions table of that name."""
     stream: Callable[[DBCursor, Sequence[Statement]], Iterator[Any]] = one_by_one
     """Rows of one statement after the other, of one moment, in bounded memory; may be left half-read."""
     alive: Callable[[Any], bool] = _always

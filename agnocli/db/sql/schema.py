@@ -32,10 +32,11 @@ def creation(
     missing: set[str],
     schema: str | None = None,
     collation: str | None = None,
+    referring: str | None = None,
 ) -> Iterator[str]:
     """DDL for the missing ones of the three tables, each with its indexes, in an order that can be executed."""
     compiler = registry.load(dialect)()
-    metadata = _metadata(tables, schema, _kinds(dialect, collation))
+    metadata = _metadata(tables, schema, _kinds(dialect, collation, referring))
     for table in metadata.sorted_tables:
         if table.name in missing:
             yield str(CreateTable(table).compile(dialect=compiler))
@@ -73,11 +74,12 @@ class _Kinds(msgspec.Struct, frozen=True):
     """What Agno does differently on each database. `text` takes a length, which not all use."""
 
     text: Callable[[int], Any] = lambda length: sa.String()
+    reference: Callable[[int], Any] = lambda length: sa.String()
     document: Callable[[], Any] = sa.JSON
     order_index: str = "idx_{}_session_id_run_index"
 
 
-def _kinds(dialect: str, collation: str | None) -> _Kinds:
+def _kinds(dialect: str, collation: str | None, referring: str | None) -> _Kinds:
     if dialect == "postgresql":
         from sqlalchemy.dialects.postgresql import JSONB
 
@@ -87,6 +89,7 @@ def _kinds(dialect: str, collation: str | None) -> _Kinds:
 
         return _Kinds(
             text=lambda length: VARCHAR(length, collation=collation),
+            reference=lambda length: VARCHAR(length, collation=referring),
             order_index="{}_runs_session_id_run_index",
         )
     return _Kinds()
@@ -117,7 +120,7 @@ def _runs(metadata: sa.MetaData, tables: Tables, kinds: _Kinds) -> None:
         name,
         metadata,
         sa.Column("run_id", text(128), primary_key=True),
-        sa.Column("session_id", text(128), owner, nullable=False),
+        sa.Column("session_id", kinds.reference(128), owner, nullable=False),
         sa.Column("run_type", text(20), nullable=False),
         *(sa.Column(column, text(128)) for column in optional),
         sa.Column("status", text(50)),

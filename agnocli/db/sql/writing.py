@@ -32,8 +32,8 @@ def create(cursor: DBCursor, dialect: Dialect, tables: Tables, missing: set[str]
     """Make tables as Agno 3 makes them, stamps included."""
     from agnocli.db.sql import schema
 
-    collation = dialect.id_collation(cursor)
-    for statement in schema.creation(dialect.name, tables, missing, dialect.schema, collation):
+    collations = dialect.id_collations(cursor, tables.sessions)
+    for statement in schema.creation(dialect.name, tables, missing, dialect.schema, *collations):
         cursor.execute(statement, [])
     made = Statements(dialect, tables, (), ())
     stamps = made.insert(tables.versions, ("table_name", "version", "created_at", "updated_at"))
