@@ -16,7 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # agno.db.sqlite imports SQLAlchemy's asyncio part
-BESIDE_AGNO = ("sqlalchemy[asyncio]==2.1.9", "aiosqlite==0.22.1", "openai==3.54.0")
+BESIDE_AGNO = (
+    "sqlalchemy[asyncio]==2.1.9",
+    "aiosqlite==0.22.1",
+    "openai==3.54.0",
+    "psycopg[binary]==3.3.9",
+    "pymysql==1.2.4",
+)
 PATIENCE = 240
 """Seconds an installation may take."""
 

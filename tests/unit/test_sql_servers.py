@@ -420,7 +420,7 @@ def test_a_deadlock_is_undone_and_done_again(
     monkeypatch.setattr("agnocli.db.sql.writing.delete_runs", locking_both(place, backend))
     at_once: list[BaseException | int] = []
 
-    def edit(*order: str) -> None:
+    def edit(*order: Any) -> None:
         try:
             at_once.append(backend_of[order].delete_runs(order[0], [order[1]]))
         except AgnoCLIError as error:
@@ -524,5 +524,5 @@ def test_closing_leaves_no_connection(place: Place) -> None:
         backend.write([sample_bundle("s", 30)])
         half_read = backend.runs("s")
         next(half_read)
-        half_read.close()
+        half_read.close()  # type: ignore[attr-defined]
     # the place looks for what is left when it is closed
