@@ -138,13 +138,24 @@ def run_facts(
         return {}
     facts: dict[str, tuple[int, str | None]] = {}
     if found.has_runs:
-        cursor.execute(found.last_statuses(len(session_ids)), session_ids)
-        status = dict(cursor.fetchall())
         cursor.execute(found.run_counts(len(session_ids)), session_ids)
-        facts = {one: (count, status.get(one)) for one, count in cursor.fetchall()}
+        counted = cursor.fetchall()
+        status = _last_statuses(cursor, found, [(one, highest) for one, _, highest in counted])
+        facts = {one: (count, status.get(one)) for one, count, _ in counted}
     if found.has_blob:
         _add_blob_facts(cursor, found, session_ids, facts)
     return facts
+
+
+def _last_statuses(
+    cursor: DBCursor, found: Statements, highest: Sequence[tuple[str, int | None]]
+) -> dict[str, str | None]:
+    status: dict[str, str | None] = {}
+    size = found.dialect.max_parameters // 2
+    for start in range(0, len(highest), size):
+        cursor.execute(*found.last_statuses(highest[start : start + size]))
+        status.update(cursor.fetchall())
+    return status
 
 
 def _add_blob_facts(

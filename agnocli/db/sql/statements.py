@@ -152,14 +152,19 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
         return f"SELECT COUNT(*) FROM {self._table(table)}"
 
     def run_counts(self, sessions: int) -> str:
-        return f"SELECT session_id, COUNT(*) FROM {self.runs} WHERE session_id IN ({self._marks(sessions)}) GROUP BY session_id"
+        return f"SELECT session_id, COUNT(*), MAX(run_index) FROM {self.runs} WHERE session_id IN ({self._marks(sessions)}) GROUP BY session_id"
 
-    def last_statuses(self, sessions: int) -> str:
+    def last_statuses(self, highest: Sequence[tuple[str, int | None]]) -> Statement:
         """(session_id, status) of the runs at the highest index; the last row of a session is its last run."""
-        highest = f"(SELECT MAX(run_index) FROM {self.runs} m WHERE m.session_id = r.session_id)"
+        mark, where, bound = self.dialect.placeholder, [], list[Any]()
+        for session_id, index in highest:
+            place = "IS NULL" if index is None else f"= {mark}"
+            where.append(f"(session_id = {mark} AND run_index {place})")
+            bound += [session_id] if index is None else [session_id, index]
+        order = f"session_id, created_at, {self.dialect.id_order.format('run_id')}"
         return (
-            f"SELECT session_id, status FROM {self.runs} r WHERE session_id IN ({self._marks(sessions)})"
-            f" AND (run_index = {highest} OR {highest} IS NULL) ORDER BY session_id, created_at, {self.dialect.id_order.format('run_id')}"
+            f"SELECT session_id, status FROM {self.runs} WHERE {' OR '.join(where)} ORDER BY {order}",
+            bound,
         )
 
     def blobs(self, sessions: int) -> str:

@@ -185,13 +185,18 @@ class SQLStore:
     def _ready(self, cursor: DBCursor) -> Statements:
         """Statements to write with; makes the tables in an empty database, never beside foreign ones."""
         try:
-            found = self._statements(cursor)
+            return self._editable(cursor)
         except BackendNotSetUpError:
-            found = None
-        if found is None or not found.has_runs:
             self._create(cursor)
-            found = self._statements(cursor)
-        return found
+            return self._statements(cursor)
+
+    def _editable(self, cursor: DBCursor) -> Statements:
+        """As `_ready`, for what needs a session: an empty database stays as it is."""
+        found = self._statements(cursor)
+        if found.has_runs:
+            return found
+        self._create(cursor)
+        return self._statements(cursor)
 
     # reading
 
@@ -291,11 +296,11 @@ class SQLStore:
 
     def append_run(self, run: Run) -> Run:
         return self._edit(
-            lambda cursor: writing.append_run(cursor, self._ready(cursor), run, now())
+            lambda cursor: writing.append_run(cursor, self._editable(cursor), run, now())
         )
 
     def put_run(self, run: Run) -> None:
-        self._edit(lambda cursor: writing.put_run(cursor, self._ready(cursor), run))
+        self._edit(lambda cursor: writing.put_run(cursor, self._editable(cursor), run))
 
     def update(
         self,
