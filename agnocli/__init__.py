@@ -21,6 +21,8 @@ _PUBLIC = {
     "MemoryDb": "agnocli.db.memory",
     "MongoDb": "agnocli.db.mongo",
     "RedisDb": "agnocli.db.redis",
+    "MySQLDb": "agnocli.db.mysql",
+    "PostgresDb": "agnocli.db.postgres",
     "RunContext": "agnocli.run",
     "RunOutput": "agnocli.run",
     "RunStatus": "agnocli.run",

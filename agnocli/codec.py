@@ -258,8 +258,15 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if isinstance(value, float) and math.isfinite(value) and value.is_integer():
-        return int(value)
+        return int(value) if abs(value) < 2**53 else _written_integer(value)
     return value
+
+
+def _written_integer(value: float) -> int:
+    """A big float by its digits: a database that knows decimals only writes 1e23 as one and 23 zeros."""
+    from decimal import Decimal
+
+    return int(Decimal(repr(value)))
 
 
 def pretty(value: object) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 
 from agnocli.abc import Backend, Capabilities
 from agnocli.db.sql.dialect import DBCursor, Dialect
+from agnocli.db.sql.options import text_options
 from agnocli.db.sql.store import SQLStore
 from agnocli.errors import (
     AgnoCLIError,
@@ -217,12 +218,7 @@ _OPTIONS = ("db_file", "db_url", "session_table", "runs_table", "versions_table"
 
 def open_backend(options: Mapping[str, object], *, name: str, read_only: bool = False) -> Backend:
     """A backend from its configured options."""
-    known: dict[str, str] = {}
-    for option, value in options.items():
-        key = names.canonical(option, _OPTIONS, f"backend {name!r}")
-        if not isinstance(value, str):
-            raise ConfigError(f"backend {name!r}: {option} must be text")
-        known[key] = value
+    known = text_options(options, _OPTIONS, name)
     if "db_file" not in known and "db_url" not in known:
         raise ConfigError(f"backend {name!r}: db_file is missing", hint='add: db_file = "agno.db"')
     return SqliteDb(**known, read_only=read_only)

@@ -43,6 +43,11 @@ def reject_unholdable(record: Session | Run, can: Capabilities) -> None:
             raise RecordRejectedError(record.session_id, *found)
 
 
+def fits(text: str, can: Capabilities) -> bool:
+    """Whether a text column can hold this at all."""
+    return not _SURROGATE.search(text) and ("\0" not in text or can.holds_nul_in_ids)
+
+
 def _in_column(name: str, value: object, can: Capabilities) -> tuple[str, str] | None:
     if isinstance(value, int):
         return None if value in _INT64 else (name, "is an integer past 64 bit")
@@ -66,7 +71,7 @@ def _in_document(document: Document, can: Capabilities, path: str) -> tuple[str,
         value = codec.decode(document)
     except CodecError as error:
         return None if can.keeps_json_text else (path, f"is {error.message}")
-    return next(_misfits(value, can, path, 1), None)
+    return next(_misfits(value, can, path), None)
 
 
 def _suspect(document: Document, can: Capabilities) -> bool:
@@ -80,27 +85,32 @@ def _suspect(document: Document, can: Capabilities) -> bool:
     )
 
 
-def _misfits(value: Any, can: Capabilities, path: str, depth: int) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        yield from _in_text(value, can, path)
-    elif isinstance(value, float) and not math.isfinite(value) and not can.holds_nan:
-        yield path, f"is {value}, which JSON has not"
-    elif isinstance(value, int) and value not in _INT64 and not can.holds_big_integers:
-        yield path, "is an integer past 64 bit"
-    elif isinstance(value, dict | list):
-        if can.max_depth is not None and depth > can.max_depth:
+def _misfits(value: Any, can: Capabilities, path: str) -> Iterator[tuple[str, str]]:
+    """In reading order, without recursion: a document may be nested deeper than Python's stack."""
+    left: list[tuple[Any, str, int]] = [(value, path, 1)]
+    while left:
+        value, path, depth = left.pop()
+        if isinstance(value, str):
+            yield from _in_text(value, can, path)
+        elif isinstance(value, float) and not math.isfinite(value) and not can.holds_nan:
+            yield path, f"is {value}, which JSON has not"
+        elif isinstance(value, int) and value not in _INT64 and not can.holds_big_integers:
+            yield path, "is an integer past 64 bit"
+        elif isinstance(value, dict | list) and can.max_depth is not None and depth > can.max_depth:
             yield path, f"is nested more than {can.max_depth} levels deep"
-            return
-        if isinstance(value, dict):
-            for key, item in value.items():
-                place = f"{path}.{key!r} (the key)"
-                if can.holds_nul and not can.holds_nul_in_keys and "\0" in key:
-                    yield place, "holds a NUL character"
-                yield from _in_text(key, can, place)
-                yield from _misfits(item, can, f"{path}.{key}", depth + 1)
-        else:
-            for index, item in enumerate(value):
-                yield from _misfits(item, can, f"{path}[{index}]", depth + 1)
+        elif isinstance(value, dict):
+            for key in value:
+                yield from _in_key(key, can, f"{path}.{key!r} (the key)")
+            left += [(value[key], f"{path}.{key}", depth + 1) for key in reversed(value)]
+        elif isinstance(value, list):
+            numbered = enumerate(value)
+            left += [(one, f"{path}[{index}]", depth + 1) for index, one in numbered][::-1]
+
+
+def _in_key(key: str, can: Capabilities, path: str) -> Iterator[tuple[str, str]]:
+    if can.holds_nul and not can.holds_nul_in_keys and "\0" in key:
+        yield path, "holds a NUL character"
+    yield from _in_text(key, can, path)
 
 
 def _in_text(text: str, can: Capabilities, path: str) -> Iterator[tuple[str, str]]:

@@ -47,7 +47,7 @@ STRANGE_IDS = (
     "\N{GRINNING FACE}",
     "\u202eabc",
     "\n",
-    "x" * 128,
+    "x" * 120,
 )
 
 

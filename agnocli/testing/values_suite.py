@@ -17,10 +17,11 @@ from agnocli.testing.records import document, sample_bundle, sample_run, sample_
 
 
 class Hard(NamedTuple):
-    """A document, and the capabilities it takes to hold it, between blanks."""
+    """A document, the capabilities it takes to hold it, between blanks, and how deep it is nested."""
 
     text: bytes
     needs: str | None = None
+    depth: int = 0
 
 
 HARD = {
@@ -48,7 +49,8 @@ HARD = {
     "awkward keys": Hard(b'{"a.b": 1, "$set": {"$a": 2}, "": 3, "__proto__": 4, "a b": {"": 5}}'),
     "JSON in a string": Hard(rb'{"a": "{\"b\": \"null\"}", "c": "null", "d": "1"}'),
     "empty things": Hard(b'{"a": {}, "b": [], "c": "", "d": null, "e": false, "f": 0}'),
-    "90 levels": Hard(b'{"a":' * 90 + b"1" + b"}" * 90),
+    "30 levels": Hard(b'{"a":' * 30 + b"1" + b"}" * 30),
+    "90 levels": Hard(b'{"a":' * 90 + b"1" + b"}" * 90, depth=90),
     "20,000 levels": Hard(b"[" * 20_000 + b"]" * 20_000, "keeps_json_text"),
     "not JSON": Hard(b'{"a": "half', "keeps_json_text"),
     "nothing at all": Hard(b"", "keeps_json_text"),
@@ -74,6 +76,8 @@ DOORS: dict[str, Callable[[Backend, Document], object]] = {
 
 
 def held(hard: Hard, capabilities: Capabilities) -> bool:
+    if capabilities.max_depth is not None and hard.depth > capabilities.max_depth:
+        return False
     return all(getattr(capabilities, one) for one in (hard.needs or "").split())
 
 

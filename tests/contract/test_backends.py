@@ -16,7 +16,7 @@ from agnocli.testing.backend_suite import BackendHarness, BackendSuite
 HARNESSES = sorted(
     module.name
     for module in pkgutil.iter_modules(tests.harness.__path__)
-    if not module.name.endswith("_server")
+    if not module.name.endswith(("_server", "servers"))
 )
 NOT_BACKENDS = {"registry"}
 

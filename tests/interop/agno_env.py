@@ -22,6 +22,8 @@ BESIDE_AGNO = (
     "openai==3.54.0",
     "pymongo==4.20.0",
     "redis==8.1.0",
+    "psycopg[binary]==3.3.9",
+    "pymysql==1.2.4",
 )
 PATIENCE = 240
 """Seconds an installation may take."""

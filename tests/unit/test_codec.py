@@ -261,6 +261,7 @@ def test_a_patch_sets_and_removes_members(data: dict[str, Any], changes: dict[st
         (b'{"a": 1, "b": 2}', b'{"b":2,"a":1}'),
         (b"[1, 10, 0]", b"[1.0, 1e1, -0.0]"),
         (b"1e400", b"Infinity"),
+        (b"[1e23, 1e308]", b"[1" + b"0" * 23 + b", 1" + b"0" * 308 + b"]"),
         (rb'"\u00e9"', '"\u00e9"'.encode()),
         (b'{"a": 1, "a": 2}', b'{"a": 2}'),
         (b'{"a": {"y": [], "x": 0.50}}', b'{"a": {"x": 5e-1, "y": []}}'),

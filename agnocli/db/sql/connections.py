@@ -55,10 +55,14 @@ class Connections:
                 self._give_back(connection, healthy and generation == self._closed_at)
 
     def _take(self) -> Connection:
-        with self._idle_lock:
-            if self._idle:
-                return self._idle.pop()
-        return self._open_reader()
+        while True:
+            with self._idle_lock:
+                connection = self._idle.pop() if self._idle else None
+            if connection is None:
+                return self._open_reader()
+            if self._dialect.alive(connection):
+                return connection
+            connection.close()
 
     def _give_back(self, connection: Connection, keep: bool) -> None:
         if keep:
@@ -71,6 +75,9 @@ class Connections:
     def writing(self, *, create: bool) -> Iterator[DBCursor]:
         """A transaction: committed at the end, rolled back on any error. `create`: the database may be made for it."""
         with self._write_lock, self.translated():
+            if self._writer is not None and not self._dialect.alive(self._writer):
+                self._writer.close()
+                self._writer = None
             if self._writer is None:
                 self._writer = self._open_writer(create)
             cursor = self._writer.cursor()

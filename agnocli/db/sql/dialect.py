@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import msgspec
@@ -36,8 +37,35 @@ class Connection(Protocol):
     def close(self) -> object: ...
 
 
+Statement = tuple[str, Sequence[Any]]
+"""SQL and what is bound to it."""
+
+
+def one_by_one(cursor: DBCursor, statements: Sequence[Statement]) -> Iterator[Any]:
+    """Rows of statements, for a driver whose cursors hold no more of a result than was asked for."""
+    for sql, bound in statements:
+        cursor.execute(sql, bound)
+        yield from cursor
+
+
+def _never(error: BaseException | None) -> bool:
+    return False
+
+
+def _always(connection: Any) -> bool:
+    return True
+
+
+def _nothing_special(cursor: DBCursor) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def as_declared(cursor: DBCursor, capabilities: Capabilities) -> Capabilities:
+    return capabilities
+
+
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """`name` is SQLAlchemy's. In `read_document` and `bind_document`, {} stands for column and placeholder."""
+    """`name` is SQLAlchemy's. In templates {} stands for a column or a placeholder."""
 
     name: str
     capabilities: Capabilities
@@ -55,3 +83,31 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     lock_row: str = ""
     """Ends a SELECT that locks its rows until the transaction ends."""
     max_parameters: int = 500
+    schema: str | None = None
+    """Where the tables are, if that must be said."""
+    id_order: str = "{}"
+    """An id, to be compared by code points."""
+    exact: str = "{} = {}"
+    """Whether a column is just that text, case and blanks included."""
+    nulls_first: bool = True
+    """Whether NULL sorts before all else; where it sorts behind, runs without index are read on their own."""
+    id_collations: Callable[[DBCursor, str], tuple[str | None, str | None]] = lambda cursor, table: (
+        None,
+        None,
+    )
+    """For text columns that are made, where the default one takes different ids for one; and for those that refer to
+    a sessions table of that name."""
+    stream: Callable[[DBCursor, Sequence[Statement]], Iterator[Any]] = one_by_one
+    """Rows of one statement after the other, of one moment, in bounded memory; may be left half-read."""
+    alive: Callable[[Any], bool] = _always
+    """Whether a connection that lay idle can still be used; asks no server."""
+    creating: Callable[[DBCursor], AbstractContextManager[None]] = _nothing_special
+    """Around the making of tables, within a transaction: keeps others from making them too."""
+    limits: Callable[[DBCursor, Capabilities], Capabilities] = as_declared
+    """What this server can hold, once connected."""
+    is_duplicate: Callable[[BaseException | None], bool] = _never
+    """A key is taken: somebody else was quicker."""
+    is_unfit: Callable[[BaseException | None], bool] = _never
+    """A value that the database cannot hold."""
+    is_undone: Callable[[BaseException | None], bool] = _never
+    """The database gave the transaction up, as in a deadlock: all of it may be done again."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from agnocli.abc import BackendReport
-from agnocli.db.sql.dialect import DBCursor
+from agnocli.db.sql.dialect import DBCursor, Statement
 from agnocli.db.sql.statements import Statements
-from agnocli.errors import CodecError, SessionNotFoundError
+from agnocli.errors import CodecError, RecordRejectedError, SessionNotFoundError
 from agnocli.layout import legacy
+from agnocli.layout.portable import fits
 from agnocli.records import (
     RUN_COLUMNS,
     SESSION_COLUMNS,
@@ -51,20 +53,34 @@ def _extra(values: dict[str, Any], known: tuple[str, ...]) -> Mapping[str, objec
 def read_session(
     cursor: DBCursor, found: Statements, session_id: str, *, lock: bool = False
 ) -> Session:
-    try:
-        cursor.execute(found.session(lock=lock), [session_id])
-    except UnicodeEncodeError as error:
-        raise SessionNotFoundError(session_id) from error
-    if (row := cursor.fetchone()) is None:
+    session = _session_taken_for(cursor, found, session_id, lock=lock)
+    if session is None or session.session_id != session_id:
         raise SessionNotFoundError(session_id)
-    return to_session(row, found)
+    return session
+
+
+def _session_taken_for(
+    cursor: DBCursor, found: Statements, session_id: str, *, lock: bool
+) -> Session | None:
+    """The row the database finds by an id; a collation may find another id's."""
+    if not fits(session_id, found.can):
+        return None
+    cursor.execute(found.session(lock=lock), [session_id])
+    row = cursor.fetchone()
+    return None if row is None else to_session(row, found)
 
 
 def stored_session(cursor: DBCursor, found: Statements, session_id: str) -> Session | None:
-    try:
-        return read_session(cursor, found, session_id, lock=True)
-    except SessionNotFoundError:
-        return None
+    """Locked. RecordRejectedError when the table takes another id for this one."""
+    session = _session_taken_for(cursor, found, session_id, lock=True)
+    if session is not None and session.session_id != session_id:
+        raise collision(session_id, "session_id", session.session_id)
+    return session
+
+
+def collision(session_id: str, column: str, stored: str) -> RecordRejectedError:
+    reason = f"is taken for the stored {stored!r}: this table ignores case or trailing blanks"
+    return RecordRejectedError(session_id, column, reason)
 
 
 def raw_blob(cursor: DBCursor, found: Statements, session_id: str) -> Document | None:
@@ -80,16 +96,28 @@ def read_blob(cursor: DBCursor, found: Statements, session: Session) -> list[Run
     return list(legacy.blob_runs(raw_blob(cursor, found, session.session_id), session))
 
 
-def stream_runs(
-    cursor: DBCursor, found: Statements, session_id: str, newest: int | None = None
-) -> Iterator[Run]:
-    """Rows of the runs table, oldest first, or the newest so many, newest first."""
+def stream_runs(cursor: DBCursor, found: Statements, session_id: str) -> Iterator[Run]:
+    """Rows of the runs table, oldest first."""
     if not found.has_runs:
         return
-    bound = [session_id] if newest is None else [session_id, newest]
-    cursor.execute(found.session_runs(newest=newest is not None), bound)
-    for row in cursor:
-        yield to_run(row, found)
+    with closing(stream(cursor, found, found.session_runs(session_id))) as table:
+        for row in table:
+            yield to_run(row, found)
+
+
+def stream(
+    cursor: DBCursor, found: Statements, statements: Sequence[Statement]
+) -> Generator[Any, None, None]:
+    """To be closed, when it is not read to its end."""
+    yield from found.dialect.stream(cursor, statements)
+
+
+def newest_runs(cursor: DBCursor, found: Statements, session_id: str, number: int) -> list[Run]:
+    """The last rows of the runs table, oldest first."""
+    if not found.has_runs:
+        return []
+    cursor.execute(*found.newest_runs(session_id, number))
+    return [to_run(row, found) for row in reversed(cursor.fetchall())]
 
 
 def run_order(
@@ -110,13 +138,24 @@ def run_facts(
         return {}
     facts: dict[str, tuple[int, str | None]] = {}
     if found.has_runs:
-        cursor.execute(found.last_statuses(len(session_ids)), session_ids)
-        status = dict(cursor.fetchall())
         cursor.execute(found.run_counts(len(session_ids)), session_ids)
-        facts = {one: (count, status.get(one)) for one, count in cursor.fetchall()}
+        counted = cursor.fetchall()
+        status = _last_statuses(cursor, found, [(one, highest) for one, _, highest in counted])
+        facts = {one: (count, status.get(one)) for one, count, _ in counted}
     if found.has_blob:
         _add_blob_facts(cursor, found, session_ids, facts)
     return facts
+
+
+def _last_statuses(
+    cursor: DBCursor, found: Statements, highest: Sequence[tuple[str, int | None]]
+) -> dict[str, str | None]:
+    status: dict[str, str | None] = {}
+    size = found.dialect.max_parameters // 2
+    for start in range(0, len(highest), size):
+        cursor.execute(*found.last_statuses(highest[start : start + size]))
+        status.update(cursor.fetchall())
+    return status
 
 
 def _add_blob_facts(
@@ -150,7 +189,7 @@ def report(cursor: DBCursor, found: Statements, address: str) -> BackendReport:
     tables, names = found.tables, found.dialect.table_names(cursor)
     stamped = tables.versions in names
     if stamped:
-        cursor.execute(found.versions())
+        cursor.execute(found.versions(), [])
     versions = dict(cursor.fetchall()) if stamped else {}
     layout = "v3" if not found.has_blob else "mixed" if found.has_runs else "v2"
     return BackendReport(
@@ -165,7 +204,7 @@ def report(cursor: DBCursor, found: Statements, address: str) -> BackendReport:
 
 
 def _count(cursor: DBCursor, found: Statements, table: str) -> int:
-    cursor.execute(found.count(table))
+    cursor.execute(found.count(table), [])
     return int(cursor.fetchone()[0])
 
 

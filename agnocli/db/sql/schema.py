@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import registry
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -24,10 +26,18 @@ _RUN_INDEXES = (
 )
 
 
-def creation(dialect: str, tables: Tables, missing: set[str]) -> Iterator[str]:
+def creation(
+    dialect: str,
+    tables: Tables,
+    missing: set[str],
+    schema: str | None = None,
+    collation: str | None = None,
+    referring: str | None = None,
+) -> Iterator[str]:
     """DDL for the missing ones of the three tables, each with its indexes, in an order that can be executed."""
     compiler = registry.load(dialect)()
-    for table in _metadata(tables).sorted_tables:
+    metadata = _metadata(tables, schema, _kinds(dialect, collation, referring))
+    for table in metadata.sorted_tables:
         if table.name in missing:
             yield str(CreateTable(table).compile(dialect=compiler))
             for index in sorted(table.indexes, key=lambda one: str(one.name)):
@@ -42,51 +52,87 @@ def stamps(tables: Tables, missing: set[str]) -> Iterator[tuple[str, str, str, s
             yield name, SCHEMA_VERSION, now, now
 
 
-def _metadata(tables: Tables) -> sa.MetaData:
-    metadata = sa.MetaData()
-    _sessions(metadata, tables.sessions)
-    _runs(metadata, tables)
+def _metadata(tables: Tables, schema: str | None, kinds: _Kinds) -> sa.MetaData:
+    metadata = sa.MetaData(schema=schema)
+    text = kinds.text
+    _sessions(metadata, tables.sessions, kinds)
+    _runs(metadata, tables, kinds)
     sa.Table(
         tables.versions,
         metadata,
-        sa.Column("table_name", sa.String, primary_key=True),
-        sa.Column("version", sa.String, nullable=False),
-        sa.Column("created_at", sa.String, nullable=False),
-        sa.Column("updated_at", sa.String),
+        sa.Column("table_name", text(128), primary_key=True),
+        sa.Column("version", text(10), nullable=False),
+        sa.Column("created_at", text(128), nullable=False),
+        sa.Column("updated_at", text(128)),
         sa.Index(f"idx_{tables.versions}_created_at", "created_at"),
+        mysql_charset="utf8mb4",
     )
     return metadata
 
 
-def _sessions(metadata: sa.MetaData, name: str) -> None:
+class _Kinds(msgspec.Struct, frozen=True):
+    """What Agno does differently on each database. `text` takes a length, which not all use."""
+
+    text: Callable[[int], Any] = lambda length: sa.String()
+    reference: Callable[[int], Any] = lambda length: sa.String()
+    document: Callable[[], Any] = sa.JSON
+    order_index: str = "idx_{}_session_id_run_index"
+
+
+def _kinds(dialect: str, collation: str | None, referring: str | None) -> _Kinds:
+    if dialect == "postgresql":
+        from sqlalchemy.dialects.postgresql import JSONB
+
+        return _Kinds(document=JSONB)
+    if dialect == "mysql":
+        from sqlalchemy.dialects.mysql import VARCHAR
+
+        return _Kinds(
+            text=lambda length: VARCHAR(length, collation=collation),
+            reference=lambda length: VARCHAR(length, collation=referring),
+            order_index="{}_runs_session_id_run_index",
+        )
+    return _Kinds()
+
+
+def _sessions(metadata: sa.MetaData, name: str, kinds: _Kinds) -> None:
+    text, document = kinds.text, kinds.document
     sa.Table(
         name,
         metadata,
-        sa.Column("session_id", sa.String, primary_key=True),
-        sa.Column("session_type", sa.String, nullable=False),
-        *(sa.Column(f"{owner}_id", sa.String) for owner in ("agent", "team", "workflow", "user")),
-        *(sa.Column(document, sa.JSON) for document in SESSION_DOCUMENTS),
+        sa.Column("session_id", text(128), primary_key=True),
+        sa.Column("session_type", text(20), nullable=False),
+        *(sa.Column(f"{owner}_id", text(128)) for owner in ("agent", "team", "workflow", "user")),
+        *(sa.Column(column, document()) for column in SESSION_DOCUMENTS),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("updated_at", sa.BigInteger),
         *(sa.Index(f"idx_{name}_{column}", column) for column in ("session_type", "created_at")),
+        mysql_charset="utf8mb4",
     )
 
 
-def _runs(metadata: sa.MetaData, tables: Tables) -> None:
-    name = tables.runs
-    owner = sa.ForeignKey(f"{tables.sessions}.session_id", ondelete="CASCADE")
-    optional = ("agent_id", "team_id", "workflow_id", "user_id", "parent_run_id", "status")
+def _runs(metadata: sa.MetaData, tables: Tables, kinds: _Kinds) -> None:
+    name, text = tables.runs, kinds.text
+    sessions = metadata.tables[_qualified(metadata, tables.sessions)]
+    owner = sa.ForeignKey(sessions.c.session_id, ondelete="CASCADE")
+    optional = ("agent_id", "team_id", "workflow_id", "user_id", "parent_run_id")
     sa.Table(
         name,
         metadata,
-        sa.Column("run_id", sa.String, primary_key=True),
-        sa.Column("session_id", sa.String, owner, nullable=False),
-        sa.Column("run_type", sa.String, nullable=False),
-        *(sa.Column(column, sa.String) for column in optional),
+        sa.Column("run_id", text(128), primary_key=True),
+        sa.Column("session_id", kinds.reference(128), owner, nullable=False),
+        sa.Column("run_type", text(20), nullable=False),
+        *(sa.Column(column, text(128)) for column in optional),
+        sa.Column("status", text(50)),
         sa.Column("run_index", sa.BigInteger),
-        sa.Column("run_data", sa.JSON, nullable=False),
+        sa.Column("run_data", kinds.document(), nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("updated_at", sa.BigInteger),
         *(sa.Index(f"idx_{name}_{column}", column) for column in _RUN_INDEXES),
-        sa.Index(f"idx_{name}_session_id_run_index", "session_id", "run_index"),
+        sa.Index(kinds.order_index.format(name), "session_id", "run_index"),
+        mysql_charset="utf8mb4",
     )
+
+
+def _qualified(metadata: sa.MetaData, table: str) -> str:
+    return table if metadata.schema is None else f"{metadata.schema}.{table}"

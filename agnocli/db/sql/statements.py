@@ -7,15 +7,14 @@ from typing import Any
 
 import msgspec
 
-from agnocli.abc import SessionQuery, Sort
-from agnocli.db.sql.dialect import Dialect
+from agnocli.abc import Capabilities, SessionQuery, Sort
+from agnocli.db.sql.dialect import Dialect, Statement
 from agnocli.layout.names import Tables
 from agnocli.records import RUN_COLUMNS, SESSION_COLUMNS, SESSION_DOCUMENTS
 
 BLOB = "runs"
 """Agno 2's column of all runs in the session row."""
 
-_RUN_ORDER = ("run_index", "created_at", "run_id")
 _DOCUMENTS = frozenset({*SESSION_DOCUMENTS, "run_data", BLOB})
 
 
@@ -26,6 +25,7 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
     tables: Tables
     session_columns: tuple[str, ...]
     run_columns: tuple[str, ...]
+    can: Capabilities = Capabilities()
 
     @property
     def has_blob(self) -> bool:
@@ -46,15 +46,24 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
 
     def _name(self, identifier: str) -> str:
         mark = self.dialect.quote
-        return mark + identifier.replace(mark, mark * 2) + mark
+        quoted = mark + identifier.replace(mark, mark * 2) + mark
+        return quoted.replace("%", "%%") if "%" in self.dialect.placeholder else quoted
+
+    def _table(self, name: str) -> str:
+        schema = self.dialect.schema
+        return self._name(name) if schema is None else f"{self._name(schema)}.{self._name(name)}"
 
     @property
     def sessions(self) -> str:
-        return self._name(self.tables.sessions)
+        return self._table(self.tables.sessions)
 
     @property
     def runs(self) -> str:
-        return self._name(self.tables.runs)
+        return self._table(self.tables.runs)
+
+    @property
+    def _run_order(self) -> tuple[str, ...]:
+        return ("run_index", "created_at", self.dialect.id_order.format("run_id"))
 
     def _read(self, column: str, table: str = "") -> str:
         name = table + self._name(column)
@@ -78,52 +87,84 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
         where = "" if first else f" WHERE session_id > {self.dialect.placeholder}"
         return f"SELECT session_id FROM {self.sessions}{where} ORDER BY session_id LIMIT {self.dialect.placeholder}"
 
-    def session_runs(self, *, newest: bool = False) -> str:
-        """Bound: session id, and the limit when `newest`, which turns the order round."""
-        mark, down = self.dialect.placeholder, " DESC" if newest else ""
-        order = ", ".join(one + down for one in _RUN_ORDER)
-        limit = f" LIMIT {mark}" if newest else ""
-        columns = ", ".join(self._read(one) for one in self.run_fields)
+    @property
+    def _run_list(self) -> str:
+        return ", ".join(self._read(one) for one in self.run_fields)
+
+    def session_runs(self, session_id: str) -> list[Statement]:
+        """All runs, oldest first."""
+        return [
+            (f"{self._runs_where(part)} ORDER BY {', '.join(self._run_order)}", [session_id])
+            for part in self._parts()
+        ]
+
+    def newest_runs(self, session_id: str, number: int) -> Statement:
+        """The last so many runs, newest first."""
+        order = f" ORDER BY {', '.join(f'{one} DESC' for one in self._run_order)}"
+        limit = f" LIMIT {self.dialect.placeholder}"
+        parts = [self._runs_where(part) + order + limit for part in reversed(self._parts())]
+        if len(parts) == 1:
+            return parts[0], [session_id, number]
+        both = " UNION ALL ".join(f"({part})" for part in parts)
+        last = order.replace("run_index DESC", "run_index DESC NULLS LAST")
         return (
-            f"SELECT {columns} FROM {self.runs} WHERE session_id = {mark} ORDER BY {order}{limit}"
+            f"SELECT * FROM ({both}) AS newest{last}{limit}",
+            [session_id, number, session_id, number, number],
         )
+
+    def _parts(self) -> tuple[str, ...]:
+        """Conditions that part runs such that each part comes out of an index in order."""
+        if self.dialect.nulls_first:
+            return ("",)
+        return (" AND run_index IS NULL", " AND run_index IS NOT NULL")
+
+    def _runs_where(self, more: str) -> str:
+        mark = self.dialect.placeholder
+        return f"SELECT {self._run_list} FROM {self.runs} WHERE session_id = {mark}{more}"
 
     def run_order(self) -> str:
+        first = "" if self.dialect.nulls_first else " NULLS FIRST"
+        index, *rest = self._run_order
         return (
             f"SELECT run_id, run_index, status FROM {self.runs} WHERE session_id = {self.dialect.placeholder}"
-            f" ORDER BY {', '.join(_RUN_ORDER)}"
+            f" ORDER BY {', '.join([index + first, *rest])}"
         )
 
-    def owner(self) -> str:
-        return f"SELECT session_id FROM {self.runs} WHERE run_id = {self.dialect.placeholder}"
+    def stored_run(self) -> str:
+        return f"SELECT run_id FROM {self.runs} WHERE run_id = {self.dialect.placeholder}"
 
     def next_index(self) -> str:
         return f"SELECT COALESCE(MAX(run_index) + 1, 0), COUNT(*) FROM {self.runs} WHERE session_id = {self.dialect.placeholder}"
 
     def insert(self, table: str, columns: Sequence[str]) -> str:
         names = ", ".join(self._name(one) for one in columns)
-        return f"INSERT INTO {self._name(table)} ({names}) VALUES ({', '.join(self._bind(one) for one in columns)})"
+        return f"INSERT INTO {self._table(table)} ({names}) VALUES ({', '.join(self._bind(one) for one in columns)})"
 
     def update(self, table: str, columns: Sequence[str], keys: Sequence[str]) -> str:
         changes = ", ".join(f"{self._name(one)} = {self._bind(one)}" for one in columns)
         where = " AND ".join(f"{one} = {self.dialect.placeholder}" for one in keys)
-        return f"UPDATE {self._name(table)} SET {changes} WHERE {where}"
+        return f"UPDATE {self._table(table)} SET {changes} WHERE {where}"
 
     def delete(self, table: str, key: str) -> str:
-        return f"DELETE FROM {self._name(table)} WHERE {key} = {self.dialect.placeholder}"
+        return f"DELETE FROM {self._table(table)} WHERE {key} = {self.dialect.placeholder}"
 
     def count(self, table: str) -> str:
-        return f"SELECT COUNT(*) FROM {self._name(table)}"
+        return f"SELECT COUNT(*) FROM {self._table(table)}"
 
     def run_counts(self, sessions: int) -> str:
-        return f"SELECT session_id, COUNT(*) FROM {self.runs} WHERE session_id IN ({self._marks(sessions)}) GROUP BY session_id"
+        return f"SELECT session_id, COUNT(*), MAX(run_index) FROM {self.runs} WHERE session_id IN ({self._marks(sessions)}) GROUP BY session_id"
 
-    def last_statuses(self, sessions: int) -> str:
+    def last_statuses(self, highest: Sequence[tuple[str, int | None]]) -> Statement:
         """(session_id, status) of the runs at the highest index; the last row of a session is its last run."""
-        highest = f"(SELECT MAX(run_index) FROM {self.runs} m WHERE m.session_id = r.session_id)"
+        mark, where, bound = self.dialect.placeholder, [], list[Any]()
+        for session_id, index in highest:
+            place = "IS NULL" if index is None else f"= {mark}"
+            where.append(f"(session_id = {mark} AND run_index {place})")
+            bound += [session_id] if index is None else [session_id, index]
+        order = f"session_id, created_at, {self.dialect.id_order.format('run_id')}"
         return (
-            f"SELECT session_id, status FROM {self.runs} r WHERE session_id IN ({self._marks(sessions)})"
-            f" AND (run_index = {highest} OR {highest} IS NULL) ORDER BY session_id, created_at, run_id"
+            f"SELECT session_id, status FROM {self.runs} WHERE {' OR '.join(where)} ORDER BY {order}",
+            bound,
         )
 
     def blobs(self, sessions: int) -> str:
@@ -133,14 +174,14 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
         return ", ".join([self.dialect.placeholder] * number)
 
     def versions(self) -> str:
-        return f"SELECT table_name, version FROM {self._name(self.tables.versions)}"
+        return f"SELECT table_name, version FROM {self._table(self.tables.versions)}"
 
     def matching(self, query: SessionQuery) -> tuple[str, list[Any]]:
         """A WHERE clause for the column predicates of a query."""
         where, bound = ["1 = 1"], []
         for column in ("user_id", "agent_id", "team_id", "session_type"):
             if (value := getattr(query, column)) is not None:
-                where.append(f"{column} = {self.dialect.placeholder}")
+                where.append(self.dialect.exact.format(column, self.dialect.placeholder))
                 bound.append(value)
         for bound_value, sign in ((query.since, ">="), (query.until, "<")):
             if bound_value is not None:
@@ -148,29 +189,34 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
                 bound.append(bound_value)
         if query.id_prefix is not None:
             mark = self.dialect.placeholder
-            where.append(f"SUBSTR(session_id, 1, {mark}) = {mark}")
+            where.append(self.dialect.exact.format(f"SUBSTR(session_id, 1, {mark})", mark))
             bound += [len(query.id_prefix), query.id_prefix]
         return " AND ".join(where), bound
 
     def listing(
         self, query: SessionQuery, after: tuple[int, str] | None, limit: int | None
-    ) -> tuple[str, list[Any]]:
+    ) -> Statement:
         """Session rows in listing order; ids are chosen first, so that documents are read only for those."""
         where, bound = self.matching(query)
         mark, moment = self.dialect.placeholder, _moment(query.sort)
+        place = self.dialect.id_order.format("session_id")
         time_down, id_down = ("", " DESC") if query.reverse else (" DESC", "")
         if after is not None:
             time_sign, id_sign = (">", "<") if query.reverse else ("<", ">")
-            where += f" AND ({moment} {time_sign} {mark} OR ({moment} = {mark} AND session_id {id_sign} {mark}))"
+            where += f" AND ({moment} {time_sign} {mark} OR ({moment} = {mark} AND {place} {id_sign} {mark}))"
             bound += [after[0], after[0], after[1]]
-        order = f"ORDER BY moment{time_down}, id{id_down}"
-        chosen = f"SELECT session_id AS id, {moment} AS moment FROM {self.sessions} WHERE {where}"
+        chosen = (
+            f"SELECT session_id AS id, {place} AS place, {moment} AS moment"
+            f" FROM {self.sessions} WHERE {where}"
+        )
         if limit is not None:
-            chosen += self._bound_by_newest(query, where) + f" {order} LIMIT {mark}"
+            chosen += self._bound_by_newest(query, where)
+            chosen += f" ORDER BY moment{time_down}, place{id_down} LIMIT {mark}"
             bound += [*bound, limit, limit]
         return (
             f"SELECT {self._session_list('s.')} FROM ({chosen}) AS page"
-            f" JOIN {self.sessions} AS s ON s.session_id = page.id {order}",
+            f" JOIN {self.sessions} AS s ON s.session_id = page.id"
+            f" ORDER BY page.moment{time_down}, page.place{id_down}",
             bound,
         )
 
@@ -186,7 +232,7 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
             f" WHERE {where} ORDER BY created_at{down} LIMIT {self.dialect.placeholder}) AS newest)"
         )
 
-    def total(self, query: SessionQuery) -> tuple[str, list[Any]]:
+    def total(self, query: SessionQuery) -> Statement:
         where, bound = self.matching(query)
         return f"SELECT COUNT(*) FROM {self.sessions} WHERE {where}", bound
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -22,11 +22,12 @@ from agnocli.abc import (
 )
 from agnocli.db.sql import rows, writing
 from agnocli.db.sql.connections import Connections
-from agnocli.db.sql.dialect import Connection, DBCursor, Dialect
+from agnocli.db.sql.dialect import Connection, DBCursor, Dialect, as_declared
 from agnocli.db.sql.statements import Statements
 from agnocli.errors import (
     BackendNotSetUpError,
     BackendReadOnlyError,
+    BackendUnavailableError,
     LayoutError,
     SessionNotFoundError,
 )
@@ -34,6 +35,7 @@ from agnocli.layout import filter as listing
 from agnocli.layout import legacy
 from agnocli.layout.derive import session_info
 from agnocli.layout.names import Tables
+from agnocli.layout.portable import fits
 from agnocli.records import (
     RUN_COLUMNS,
     SESSION_COLUMNS,
@@ -43,6 +45,8 @@ from agnocli.records import (
     SessionBundle,
     SessionInfo,
 )
+
+Result = TypeVar("Result")
 
 
 class SQLStore:
@@ -62,6 +66,7 @@ class SQLStore:
         self._read_only = read_only
         self._connections = Connections(dialect, address, open_reader, open_writer)
         self._found: Statements | None = None
+        self._can = dialect.capabilities if dialect.limits is as_declared else None
 
     @property
     def address(self) -> str:
@@ -69,7 +74,15 @@ class SQLStore:
 
     @property
     def capabilities(self) -> Capabilities:
-        return self._dialect.capabilities
+        if self._can is None:
+            with self._connections.reading() as cursor:
+                return self._limits(cursor)
+        return self._can
+
+    def _limits(self, cursor: DBCursor) -> Capabilities:
+        if self._can is None:
+            self._can = self._dialect.limits(cursor, self._dialect.capabilities)
+        return self._can
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +112,7 @@ class SQLStore:
         if not sessions:
             self._explain_absence(cursor)
         self._check_columns(sessions, runs)
-        return Statements(self._dialect, self._tables, sessions, runs)
+        return Statements(self._dialect, self._tables, sessions, runs, self._limits(cursor))
 
     def _check_columns(self, sessions: Sequence[str], runs: Sequence[str]) -> None:
         """LayoutError for a table that is there and is another program's."""
@@ -150,23 +163,40 @@ class SQLStore:
             self._found = None  # tables made in this transaction are gone again
             raise
 
+    def _edit(self, action: Callable[[DBCursor], Result]) -> Result:
+        """A transaction that is done once again when the database itself undid it."""
+        try:
+            with self._writing() as cursor:
+                return action(cursor)
+        except BackendUnavailableError as error:
+            if not self._dialect.is_undone(error.__cause__):
+                raise
+        with self._writing() as cursor:
+            return action(cursor)
+
     def _create(self, cursor: DBCursor) -> None:
         columns = self._dialect.table_columns
         names = (self._tables.sessions, self._tables.runs, self._tables.versions)
-        if missing := {name for name in names if not columns(cursor, name)}:
-            writing.create(cursor, self._dialect, self._tables, missing)
+        with self._dialect.creating(cursor):
+            if missing := {name for name in names if not columns(cursor, name)}:
+                writing.create(cursor, self._dialect, self._tables, missing)
         self._found = None
 
     def _ready(self, cursor: DBCursor) -> Statements:
         """Statements to write with; makes the tables in an empty database, never beside foreign ones."""
         try:
-            found = self._statements(cursor)
+            return self._editable(cursor)
         except BackendNotSetUpError:
-            found = None
-        if found is None or not found.has_runs:
             self._create(cursor)
-            found = self._statements(cursor)
-        return found
+            return self._statements(cursor)
+
+    def _editable(self, cursor: DBCursor) -> Statements:
+        """As `_ready`, for what needs a session: an empty database stays as it is."""
+        found = self._statements(cursor)
+        if found.has_runs:
+            return found
+        self._create(cursor)
+        return self._statements(cursor)
 
     # reading
 
@@ -194,7 +224,7 @@ class SQLStore:
                 table = rows.stream_runs(cursor, found, session_id)
                 yield from list(legacy.merge(blob, table))[-last:]
             else:
-                yield from reversed(list(rows.stream_runs(cursor, found, session_id, last)))
+                yield from rows.newest_runs(cursor, found, session_id, last)
 
     def scan(self, *, after: Cursor | None = None) -> Iterator[tuple[Cursor, SessionBundle]]:
         while ids := self._ids_after(after):
@@ -216,19 +246,18 @@ class SQLStore:
         limit = None if decoding or query.limit is None else query.skip + query.limit + 1
         with self._connections.reading() as cursor:
             found = self._statements(cursor)
-            try:
-                total = None if decoding else _single(cursor, *found.total(query))
-                cursor.execute(*found.listing(query, after, limit))
-            except UnicodeEncodeError:  # asked for text that no row can hold
-                return Page(())
-            infos = self._infos(cursor, found, with_status=query.status is not None)
-            page = listing.page(infos, query, total=total)
+            if not all(fits(text, found.can) for text in _texts(query)):
+                return Page(())  # no row can hold what is asked for
+            total = None if decoding else _single(cursor, *found.total(query))
+            with closing(rows.stream(cursor, found, [found.listing(query, after, limit)])) as table:
+                infos = self._infos(table, found, with_status=query.status is not None)
+                page = listing.page(infos, query, total=total)
             return msgspec.structs.replace(page, items=tuple(self._counted(found, page.items)))
 
     def _infos(
-        self, cursor: DBCursor, found: Statements, *, with_status: bool
+        self, table: Iterable[Any], found: Statements, *, with_status: bool
     ) -> Iterator[SessionInfo]:
-        sessions = (rows.to_session(row, found) for row in cursor)
+        sessions = (rows.to_session(row, found) for row in table)
         infos = (session_info(one, runs=0, status=None) for one in sessions)
         if not with_status:
             yield from infos
@@ -266,12 +295,12 @@ class SQLStore:
         return WriteResult(**{outcome: tuple(ids) for outcome, ids in done.items()})
 
     def append_run(self, run: Run) -> Run:
-        with self._writing() as cursor:
-            return writing.append_run(cursor, self._ready(cursor), run, now())
+        return self._edit(
+            lambda cursor: writing.append_run(cursor, self._editable(cursor), run, now())
+        )
 
     def put_run(self, run: Run) -> None:
-        with self._writing() as cursor:
-            writing.put_run(cursor, self._ready(cursor), run)
+        self._edit(lambda cursor: writing.put_run(cursor, self._editable(cursor), run))
 
     def update(
         self,
@@ -280,21 +309,29 @@ class SQLStore:
         expected: Mapping[str, Document | str | int | None] | None = None,
     ) -> Session:
         changes = {"updated_at": now(), **changes}
-        with self._writing() as cursor:
-            found = self._statements(cursor)
-            return writing.update(cursor, found, session_id, changes, expected or {})
+        return self._edit(
+            lambda cursor: writing.update(
+                cursor, self._statements(cursor), session_id, changes, expected or {}
+            )
+        )
 
     def delete(self, session_ids: Sequence[str]) -> int:
-        with self._writing() as cursor:
+        ids = sorted(set(session_ids))  # one order for all, lest two writers wait for each other
+
+        def delete(cursor: DBCursor) -> int:
             found = self._statements(cursor)
-            for session_id in (ids := dict.fromkeys(session_ids)):
+            for session_id in ids:
                 writing.delete(cursor, found, session_id)
-        return len(ids)
+            return len(ids)
+
+        return self._edit(delete)
 
     def delete_runs(self, session_id: str, run_ids: Sequence[str]) -> int:
-        with self._writing() as cursor:
-            found = self._statements(cursor)
-            return writing.delete_runs(cursor, found, session_id, run_ids, now())
+        return self._edit(
+            lambda cursor: writing.delete_runs(
+                cursor, self._statements(cursor), session_id, run_ids, now()
+            )
+        )
 
     def probe(self) -> None:
         with self._connections.reading() as cursor:
@@ -311,6 +348,12 @@ class _ProbeDone(Exception):
 
 def now() -> int:
     return int(time.time())
+
+
+def _texts(query: SessionQuery) -> list[str]:
+    """What is compared with columns."""
+    wanted = (query.user_id, query.agent_id, query.team_id, query.session_type, query.id_prefix)
+    return [text for text in wanted if text is not None]
 
 
 def _single(cursor: DBCursor, sql: str, bound: Sequence[Any]) -> Any:

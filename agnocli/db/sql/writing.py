@@ -21,6 +21,7 @@ from agnocli.errors import (
 from agnocli.layout import legacy
 from agnocli.layout.compare import BundleDigest
 from agnocli.layout.names import Tables
+from agnocli.layout.portable import reject_unholdable
 from agnocli.records import RUN_COLUMNS, SESSION_COLUMNS, Run, Session, SessionBundle
 
 _KEPT = ("run_id", "session_id", "run_index", "created_at")
@@ -31,39 +32,47 @@ def create(cursor: DBCursor, dialect: Dialect, tables: Tables, missing: set[str]
     """Make tables as Agno 3 makes them, stamps included."""
     from agnocli.db.sql import schema
 
-    for statement in schema.creation(dialect.name, tables, missing):
-        cursor.execute(statement)
-    stamps = Statements(dialect, tables, (), ()).insert(
-        tables.versions, ("table_name", "version", "created_at", "updated_at")
-    )
+    collations = dialect.id_collations(cursor, tables.sessions)
+    for statement in schema.creation(dialect.name, tables, missing, dialect.schema, *collations):
+        cursor.execute(statement, [])
+    made = Statements(dialect, tables, (), ())
+    stamps = made.insert(tables.versions, ("table_name", "version", "created_at", "updated_at"))
     for row in schema.stamps(tables, missing):
+        # going back from version 3 drops the runs and leaves their stamp
+        cursor.execute(made.delete(tables.versions, "table_name"), row[:1])
         cursor.execute(stamps, row)
 
 
 def insert_session(cursor: DBCursor, found: Statements, session: Session) -> None:
-    with _rejecting(session, SESSION_COLUMNS):
-        _insert(
-            cursor, found, found.tables.sessions, session, SESSION_COLUMNS, found.session_columns
-        )
+    reject_unholdable(session, found.can)
+    _insert(cursor, found, found.tables.sessions, session, SESSION_COLUMNS, found.session_columns)
 
 
 def insert_run(cursor: DBCursor, found: Statements, run: Run) -> None:
-    with _rejecting(run, RUN_COLUMNS):
-        if run_owner(cursor, found, run.run_id) is not None:
-            raise SessionConflictError(
-                run.session_id, f"cannot take run {run.run_id!r}: it is stored already"
-            )
-        _insert(cursor, found, found.tables.runs, run, RUN_COLUMNS, found.run_columns)
+    reject_unholdable(run, found.can)
+    if (stored := _run_taken_for(cursor, found, run.run_id)) is not None:
+        if stored != run.run_id:
+            raise rows.collision(run.session_id, "run_id", stored)
+        raise SessionConflictError(
+            run.session_id, f"cannot take run {run.run_id!r}: it is stored already"
+        )
+    _insert(cursor, found, found.tables.runs, run, RUN_COLUMNS, found.run_columns)
 
 
 @contextmanager
-def _rejecting(record: Session | Run, columns: Sequence[str]) -> Iterator[None]:
-    """A driver takes no text that is not Unicode; says which column it is."""
+def _refusals(found: Statements, session_id: str, table: str) -> Iterator[None]:
+    """What only the database itself could know."""
     try:
         yield
-    except UnicodeEncodeError as error:
-        path = next(name for name in columns if getattr(record, name) == error.object)
-        raise RecordRejectedError(record.session_id, path, "holds a lone surrogate") from error
+    except found.dialect.errors as error:
+        if found.dialect.is_duplicate(error):
+            raise SessionConflictError(
+                session_id, "was stored by another program at this moment", hint="try again"
+            ) from error
+        if found.dialect.is_unfit(error):
+            reason = f"is refused by the database: {str(error).partition(chr(10))[0]}"
+            raise RecordRejectedError(session_id, table, reason) from error
+        raise
 
 
 def _insert(
@@ -80,12 +89,13 @@ def _insert(
                 record.session_id, name, f"is a column that {table!r} has not"
             )
     values = [getattr(record, one) for one in columns] + list(record.extra.values())
-    cursor.execute(found.insert(table, (*columns, *record.extra)), values)
+    with _refusals(found, record.session_id, table):
+        cursor.execute(found.insert(table, (*columns, *record.extra)), values)
 
 
-def run_owner(cursor: DBCursor, found: Statements, run_id: str) -> str | None:
-    """The session a stored run belongs to."""
-    cursor.execute(found.owner(), [run_id])
+def _run_taken_for(cursor: DBCursor, found: Statements, run_id: str) -> str | None:
+    """The id of the row the database finds by a run id; a collation may find another's."""
+    cursor.execute(found.stored_run(), [run_id])
     row = cursor.fetchone()
     return row[0] if row else None
 
@@ -140,11 +150,14 @@ def append_run(cursor: DBCursor, found: Statements, run: Run, now: int) -> Run:
 
 
 def put_run(cursor: DBCursor, found: Statements, run: Run) -> None:
-    changed = [getattr(run, one) for one in _PUT_COLUMNS]
-    sql = found.update(found.tables.runs, _PUT_COLUMNS, ("run_id", "session_id"))
-    cursor.execute(sql, [*changed, run.run_id, run.session_id])
-    if cursor.rowcount:
-        return
+    reject_unholdable(run, found.can)
+    if found.has_runs and _run_taken_for(cursor, found, run.run_id) == run.run_id:
+        changed = [getattr(run, one) for one in _PUT_COLUMNS]
+        sql = found.update(found.tables.runs, _PUT_COLUMNS, ("run_id", "session_id"))
+        with _refusals(found, run.session_id, found.tables.runs):
+            cursor.execute(sql, [*changed, run.run_id, run.session_id])
+        if cursor.rowcount:
+            return
     session = rows.stored_session(cursor, found, run.session_id)
     blob = rows.read_blob(cursor, found, session) if session else []
     old = next((one for one in blob if one.run_id == run.run_id), None)
@@ -164,15 +177,15 @@ def update(
     for name in (*changes, *expected):
         if name not in SESSION_COLUMNS or name == "session_id":
             raise UsageError(f"a session has no column {name!r} that can be changed")
+    reject_unholdable(Session(**{"session_id": session_id, "created_at": 0, **changes}), found.can)
     for name, value in expected.items():
         if getattr(session, name) != value:
             raise SessionConflictError(
                 session_id, f"was changed by another program meanwhile ({name})", hint="try again"
             )
-    cursor.execute(
-        found.update(found.tables.sessions, tuple(changes), ("session_id",)),
-        [*changes.values(), session_id],
-    )
+    sql = found.update(found.tables.sessions, tuple(changes), ("session_id",))
+    with _refusals(found, session_id, found.tables.sessions):
+        cursor.execute(sql, [*changes.values(), session_id])
     return rows.read_session(cursor, found, session_id)
 
 

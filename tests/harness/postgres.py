@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+
+from agnocli.db.postgres import PostgresDb
+from agnocli.layout.names import RUNS, SESSIONS
+from tests.harness import servers
+
+
+class Harness:
+    """A schema of its own, and an application name to know its connections by."""
+
+    def __init__(self, folder: Path) -> None:
+        self.server = servers.url("postgres")
+        self.schema = f"of_test_{uuid4().hex[:16]}"
+        mark = "&" if "?" in self.server else "?"
+        self.url = f"{self.server}{mark}application_name={self.schema}"
+
+    def open(self) -> PostgresDb:
+        return self.opener()()
+
+    def reopen(self) -> PostgresDb:
+        return self.opener()()
+
+    def read_only(self) -> PostgresDb:
+        return PostgresDb(self.url, db_schema=self.schema, read_only=True)
+
+    def opener(self) -> Callable[[], PostgresDb]:
+        return partial(PostgresDb, self.url, db_schema=self.schema)
+
+    def execute(self, sql: str, *bound: object) -> list[Any]:
+        """As somebody who may do all."""
+        with closing(psycopg.connect(self.server, autocommit=True)) as connection:
+            cursor = connection.execute(sql.encode(), bound)
+            return cursor.fetchall() if cursor.description else []
+
+    def add_column(self, table: str, name: str) -> None:
+        physical = {"sessions": SESSIONS, "runs": RUNS}[table]
+        self.execute(f'ALTER TABLE "{self.schema}".{physical} ADD COLUMN "{name}" VARCHAR')
+
+    def fingerprint(self) -> Mapping[str, str]:
+        exists = self.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", self.schema)
+        tables = self.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", self.schema)
+        found = {
+            name: str(self.execute(f'SELECT xmin, ctid, t::text FROM "{self.schema}"."{name}" t'))
+            for (name,) in tables
+        }
+        return {".": "", **found} if exists else {}
+
+    def close(self) -> None:
+        left = self._connections()
+        self.execute(f'DROP SCHEMA IF EXISTS "{self.schema}" CASCADE')
+        assert not left, f"left connected: {left}"
+
+    def _connections(self) -> list[Any]:
+        """Those of the test, after the server had time to notice that they ended."""
+        for _ in range(100):
+            left = self.execute(
+                "SELECT pid, state, query FROM pg_stat_activity WHERE application_name = %s",
+                self.schema,
+            )
+            if not left:
+                return []
+            time.sleep(0.05)
+        self.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s",
+            self.schema,
+        )
+        return left
