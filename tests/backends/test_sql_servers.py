@@ -437,18 +437,19 @@ def test_a_deadlock_is_undone_and_done_again(
 
 
 def locking_both(place: Place, backend: SQLStore) -> Callable[..., int]:
-    """In place of an edit: locks two rows, in an order that makes two such edits wait for each other, once."""
+    """In place of an edit: locks two rows, in an order that makes two such edits wait for each other; but once."""
     both = threading.Barrier(2)
     met = threading.local()
 
     def edit(cursor: Any, found: Any, first: str, then: list[str], now: int) -> int:
-        cursor.execute(found.session(lock=True), [first])
-        cursor.fetchall()
-        if not getattr(met, "once", False):
-            met.once = True
-            both.wait(30)
-        cursor.execute(found.session(lock=True), [then[0]])
-        cursor.fetchall()
+        again = getattr(met, "once", False)
+        met.once = True
+        order = sorted([first, *then]) if again else [first, *then]
+        for session_id in order:
+            cursor.execute(found.session(lock=True), [session_id])
+            cursor.fetchall()
+            if not again and session_id == first:
+                both.wait(30)
         return 1
 
     return edit

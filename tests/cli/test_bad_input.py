@@ -183,8 +183,8 @@ def test_a_reference_that_leads_nowhere_is_exit_6(agno: Agno, value: str, words:
 @pytest.mark.parametrize(
     ("backend", "status"),
     [
-        ("postgresql://me:hunter2@localhost:1/x", 6),
-        ("redis://:hunter2@localhost:1/0", 6),
+        ("postgresql://me:hunter2@localhost:1/x", 7),
+        ("redis://:hunter2@localhost:1/0", 7),
         ("nosuch://me:hunter2@host/x", 6),
         ("sqlite://relative.db", 6),
         ("sqlite:///x.db?colour=red", 6),

@@ -34,7 +34,7 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]
 def test_one_is_made_in_the_cache_and_used_again(tmp_path: Path, commands: list[list[str]]) -> None:
     python = python_with(AGNO)
     assert python == tmp_path / "agnocli-tests" / "agno-0.0.0" / "bin" / "python"
-    assert commands[1][-4:] == [*AGNO.requirements]
+    assert commands[1][-len(AGNO.requirements) :] == [*AGNO.requirements]
     assert python_with(AGNO) == python
     assert len(commands) == 2
 
