@@ -150,6 +150,9 @@ class Backend(Source, Sink, Protocol):
     @property
     def capabilities(self) -> Capabilities: ...
 
+    def connect(self) -> None:
+        """Reach it now; everything else does so when first needed. BackendUnavailableError."""
+
     def setup(self) -> None:
         """Create what is missing. The first write does so by itself; a read never does."""
 

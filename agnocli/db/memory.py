@@ -51,6 +51,9 @@ class MemoryDb:
         self._lock = threading.RLock()
         self._rows = _Rows()
 
+    def connect(self) -> None:
+        pass
+
     def setup(self) -> None:
         self._check_writable()
 

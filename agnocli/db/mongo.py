@@ -95,6 +95,9 @@ class MongoDb:
     def close(self) -> None:
         self._place.close()
 
+    def connect(self) -> None:
+        _ = self._place.has_transactions  # asks the server
+
     def setup(self) -> None:
         self._check_writable()
         self._place.prepare()

@@ -97,6 +97,9 @@ class RedisDb:
     def capabilities(self) -> Capabilities:
         return _ON_A_CLUSTER if self._server.is_cluster else CAPABILITIES
 
+    def connect(self) -> None:
+        _ = self._server.is_cluster  # asks the server
+
     def setup(self) -> None:
         """There is nothing to make; only sees whether the server can be written."""
         self.probe()

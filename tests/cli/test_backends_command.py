@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import re
 import sqlite3
+import time
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 
+from agnocli.abc import BackendReport
+from agnocli.cli.commands import backends
+from agnocli.db.memory import MemoryDb
 from agnocli.testing.records import sample_bundle
 from tests.cli.conftest import Agno, fingerprint
 
@@ -66,6 +72,7 @@ def test_check_tells_layout_and_counts_and_changes_nothing(agno: Agno) -> None:
     agno.store(sample_bundle("one", 3), sample_bundle("two", 1))
     before = agno.rows("SELECT * FROM agno_sessions"), agno.rows("SELECT * FROM agno_runs")
     found = agno("backends", "check", "-o", "json").json
+    assert found.pop("connect_ms") >= 0
     assert found.pop("read_ms") >= 0
     assert found.pop("write_ms") >= 0
     assert found == {
@@ -82,6 +89,53 @@ def test_check_tells_layout_and_counts_and_changes_nothing(agno: Agno) -> None:
     text = agno("backends", "check").out
     assert "layout    v3\n" in text
     assert "versions  agno_sessions 3.0.0, agno_runs 3.0.0\n" in text
+    assert "notes     nothing is missing\n" in text
+    for step in ("connect", "read", "write"):
+        assert re.search(rf"^{step} +[0-9.]+ ms$", text, re.MULTILINE)
+
+
+def test_check_says_in_words_what_is_missing(agno: Agno) -> None:
+    agno.store(sample_bundle("one", 3))
+    with closing(sqlite3.connect(agno.database)) as connection, connection:
+        connection.execute("DROP TABLE agno_schema_versions")
+    text = agno("backends", "check").out
+    for line in (
+        "versions  none",
+        "notes     no version stamp for 'agno_sessions'; Agno takes that for 2.0.0",
+        "          no version stamp for 'agno_runs'; Agno takes that for 2.0.0",
+    ):
+        assert f"{line}\n" in text
+
+
+def test_check_times_connecting_apart_from_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Slow(MemoryDb):
+        def connect(self) -> None:
+            asked.append("connect")
+            clock[0] += 3
+
+        def inspect(self) -> BackendReport:
+            asked.append("read")
+            clock[0] += 5
+            return super().inspect()
+
+        def probe(self) -> None:
+            asked.append("write")
+            clock[0] += 7
+
+    clock = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    shown: list[dict[str, object]] = []
+
+    def json(found: dict[str, object]) -> bool:
+        shown.append(found)
+        return True
+
+    app = SimpleNamespace(backend=lambda name: Slow(), json=json)
+    backends._check(app, None)  # type: ignore[arg-type]
+    assert asked == ["connect", "read", "write"]
+    assert [shown[0][key] for key in ("connect_ms", "read_ms", "write_ms")] == [3e3, 5e3, 7e3]
 
 
 def test_check_of_a_read_only_backend_says_so_and_is_no_failure(agno: Agno) -> None:

@@ -74,6 +74,7 @@ def check(context: typer.Context, name: Name = None) -> int:
 
 def _check(app: App, name: str | None) -> None:
     backend = app.backend(name)
+    _, connect_ms = _timed(backend.connect)
     report, read_ms = _timed(backend.inspect)
     notes = list(report.notes)
     try:
@@ -89,15 +90,33 @@ def _check(app: App, name: str | None) -> None:
         "versions": dict(report.versions),
         "tables": list(report.tables),
         "notes": notes,
+        "connect_ms": connect_ms,
         "read_ms": read_ms,
         "write_ms": write_ms,
     }
     if not app.json(found):
         for key, value in found.items():
-            text = ", ".join(map(str, value)) if isinstance(value, list) else value
-            if isinstance(value, dict):
-                text = ", ".join(f"{table} {version}" for table, version in value.items())
-            typer.echo(f"{key:<10}{'' if text is None else text}".rstrip())
+            for line in _in_words(key, value):
+                typer.echo(line)
+
+
+_NOTHING = {"versions": "none", "tables": "none", "notes": "nothing is missing"}
+_TIMES = {"connect_ms": "connect", "read_ms": "read", "write_ms": "write"}
+
+
+def _in_words(key: str, value: object) -> list[str]:
+    """Lines of text for one finding; each note has its own."""
+    name = _TIMES.get(key, key)
+    if isinstance(value, dict):
+        value = [f"{table} {version}" for table, version in value.items()]
+    if key in _NOTHING and not value:
+        value = _NOTHING[key]
+    if key in _TIMES:
+        value = "not possible" if value is None else f"{value} ms"
+    if isinstance(value, list) and key != "notes":
+        value = ", ".join(value)
+    lines = value if isinstance(value, list) else [value]
+    return [f"{'' if number else name:<10}{line}" for number, line in enumerate(lines)]
 
 
 def _timed(action: Callable[[], Result]) -> tuple[Result, float | None]:

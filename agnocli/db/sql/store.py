@@ -95,6 +95,10 @@ class SQLStore:
     ) -> None:
         self.close()
 
+    def connect(self) -> None:
+        with self._connections.reading():
+            pass  # it goes to the pool
+
     def close(self) -> None:
         self._connections.close()
 
