@@ -26,7 +26,7 @@ from agnocli.abc import (
     WriteResult,
 )
 from agnocli.config.secrets import masked_url
-from agnocli.db._mongo import editing, listing, reading, writing
+from agnocli.db._mongo import agno_1, editing, listing, reading, writing
 from agnocli.db._mongo.documents import BLOB, CAPABILITIES, session_bson, to_session
 from agnocli.db._mongo.failures import translated
 from agnocli.db._mongo.locks import alone, in_transaction
@@ -113,7 +113,12 @@ class MongoDb:
 
     def get(self, session_id: str) -> Session:
         with translated(self.address, session_id=session_id):
-            return to_session(reading.find_session(self._place, session_id, projection={BLOB: 0}))
+            try:
+                found = reading.find_session(self._place, session_id, projection={BLOB: 0})
+            except SessionNotFoundError:
+                agno_1.check(self._place)
+                raise
+            return to_session(found)
 
     def runs(self, session_id: str, *, last: int | None = None) -> Iterator[Run]:
         with translated(self.address, session_id=session_id):
@@ -141,7 +146,10 @@ class MongoDb:
 
     def _ids_after(self, after: Cursor | None) -> list[str]:
         with translated(self.address):
-            return reading.session_ids(self._place, after)
+            ids = reading.session_ids(self._place, after)
+            if not ids and after is None:
+                agno_1.check(self._place)
+            return ids
 
     def _bundle(self, session_id: str) -> SessionBundle:
         with translated(self.address, session_id=session_id):
@@ -160,9 +168,17 @@ class MongoDb:
             infos = self._infos(found, documents, with_facts=query.status is not None)
             total = None if decoding else listing.count(self._place, query)
             page = filtering.page(infos, query, total=total)
+            if query.after is None:
+                self._check_agno_1(page)
             if query.status is not None:
                 return page
             return replace(page, items=tuple(self._counted(page.items, documents)))
+
+    def _check_agno_1(self, page: Page) -> None:
+        if page.items:
+            agno_1.check_listed(self._place, page.items[0].session_id)
+        else:
+            agno_1.check(self._place)
 
     def _infos(
         self, found: Iterator[Fields], documents: dict[str, Fields], *, with_facts: bool

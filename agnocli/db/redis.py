@@ -17,7 +17,7 @@ from agnocli.abc import (
     SessionQuery,
     WriteResult,
 )
-from agnocli.db._redis import connecting
+from agnocli.db._redis import agno_1, connecting
 from agnocli.db._redis.batch import Batch
 from agnocli.db._redis.changes import Changes, commit
 from agnocli.db._redis.editing import Editor
@@ -121,13 +121,20 @@ class RedisDb:
     # reading
 
     def get(self, session_id: str) -> Session:
-        return self._reader.parsed(session_id)[0]
+        try:
+            return self._reader.parsed(session_id)[0]
+        except SessionNotFoundError:
+            agno_1.check(self._reader, session_id)
+            raise
 
     def runs(self, session_id: str, *, last: int | None = None) -> Iterator[Run]:
         return self._reader.runs(*self._reader.parsed(session_id), last)
 
     def scan(self, *, after: Cursor | None = None) -> Iterator[tuple[Cursor, SessionBundle]]:
-        for session_id in sorted(self._listing.session_ids()):
+        ids = self._listing.session_ids()
+        if not ids:
+            self._listing.check_agno_1()
+        for session_id in sorted(ids):
             if after is None or session_id > after:
                 try:
                     session, members = self._reader.parsed(session_id)
@@ -137,7 +144,13 @@ class RedisDb:
                 yield Cursor(session_id), SessionBundle(session, runs)
 
     def find(self, query: SessionQuery) -> Page:
-        return self._listing.find(query)
+        page = self._listing.find(query)
+        everything = SessionQuery(
+            sort=query.sort, reverse=query.reverse, limit=query.limit, skip=query.skip
+        )
+        if not page.items and query == everything:  # new sessions may be begun beside them
+            self._listing.check_agno_1()
+        return page
 
     def inspect(self) -> BackendReport:
         return self._listing.inspect(self.address)

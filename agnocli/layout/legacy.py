@@ -1,14 +1,38 @@
-"""Agno 2: runs inside the session row, JSON encoded twice on SQLite. Read as Agno 3 would."""
+"""Agno 2: runs inside the session row, JSON encoded twice on SQLite. Read as Agno 3 would.
+
+Agno 1 kept a table for each kind of session, runs inside `memory`: told apart, never read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from agnocli import codec
-from agnocli.errors import CodecError
+from agnocli.errors import CodecError, LayoutError
 from agnocli.layout.derive import run_row
 from agnocli.records import Document, Run, Session
+
+MIGRATE = (
+    "install agno 2 (pip install 'agno<3') and run its agno.db.migrations.v1_to_v2.migrate: what it makes is read here;"
+    " do not run that of agno 3, which loses all runs"
+)
+
+BESIDE = "; to begin anew beside them: agno backends init"
+
+
+def is_agno_1(names: Collection[str]) -> bool:
+    """Whether a session record with these columns or members is Agno 1's."""
+    return {"session_id", "session_data", "extra_data"} <= {*names} and "session_type" not in names
+
+
+def agno_1(address: str, places: Iterable[str], *, hint: str = MIGRATE) -> LayoutError:
+    """`places`: each the kind and name of something that holds them, as `table 'x'`."""
+    return LayoutError(f"{address} holds sessions of Agno 1 in {', '.join(places)}", hint=hint)
+
+
+def agno_1_note(place: str) -> str:
+    return f"{place} holds sessions of Agno 1, which are not read; {MIGRATE}"
 
 
 def unwrap(document: Document | None) -> Document | None:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 import msgspec
 
 from agnocli.abc import Backend, SessionQuery
-from agnocli.errors import AmbiguousReferenceError, SessionNotFoundError, UsageError
+from agnocli.errors import AmbiguousReferenceError, LayoutError, SessionNotFoundError, UsageError
 
 SHORTEST_PREFIX = 4
 _PAGE = 100
@@ -66,7 +66,11 @@ def _one(reference: str, found: list[str]) -> str | None:
 
 def _nearest(backend: Backend, reference: str) -> str:
     known: dict[str, None] = {}
-    for info in backend.find(SessionQuery(limit=_NEARBY)).items:
+    try:
+        page = backend.find(SessionQuery(limit=_NEARBY))
+    except LayoutError as error:  # nothing there can be listed, but a new session may be begun
+        return error.message
+    for info in page.items:
         known |= dict.fromkeys(filter(None, (info.name, info.session_id)))
     near = get_close_matches(reference, known, n=3, cutoff=0.4)
     if near:

@@ -25,6 +25,14 @@ BESIDE_AGNO = (
     "psycopg[binary]==3.3.9",
     "pymysql==1.2.4",
 )
+BESIDE_AGNO_1 = (
+    "sqlalchemy==2.0.44",
+    "openai==1.109.1",
+    "pymongo==4.20.0",
+    "redis==8.1.0",
+    "psycopg[binary]==3.3.9",
+    "pymysql==1.2.4",
+)
 PATIENCE = 240
 """Seconds an installation may take."""
 
@@ -35,15 +43,17 @@ class Agno:
 
     version: str
     variable: str
+    beside: tuple[str, ...] = BESIDE_AGNO
 
     @property
     def requirements(self) -> tuple[str, ...]:
-        return (f"agno=={self.version}", *BESIDE_AGNO)
+        return (f"agno=={self.version}", *self.beside)
 
 
 NEWEST = Agno("3.1.10", "AGNOCLI_TEST_AGNO_PYTHON")
 FIRST_THREE = Agno("3.0.0", "AGNOCLI_TEST_AGNO30_PYTHON")
 LAST_TWO = Agno("2.9.0", "AGNOCLI_TEST_AGNO2_PYTHON")
+LAST_ONE = Agno("1.8.4", "AGNOCLI_TEST_AGNO1_PYTHON", BESIDE_AGNO_1)
 
 
 class UnavailableError(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -168,14 +168,39 @@ def test_tables_are_made_beside_foreign_ones_when_that_is_asked_for(tmp_path: Pa
         assert backend.find(SessionQuery()).items == ()
 
 
-def test_a_sessions_table_of_agno_1_is_named_with_what_it_lacks(tmp_path: Path) -> None:
+AGNO_1 = (
+    "(session_id TEXT PRIMARY KEY, user_id TEXT, memory JSON, session_data JSON, extra_data JSON)"
+)
+
+
+@pytest.mark.parametrize("table", ["agno_sessions", "agent_sessions"])
+def test_a_table_of_agno_1_is_named_with_what_to_do(tmp_path: Path, table: str) -> None:
     path = tmp_path / "a.db"
     with closing(sqlite3.connect(path)) as database:
-        database.execute("CREATE TABLE agno_sessions (session_id TEXT PRIMARY KEY, memory JSON)")
-    with SqliteDb(path) as backend, pytest.raises(LayoutError, match="session_type") as caught:
-        backend.find(SessionQuery())
-    assert caught.value.hint is not None
-    assert "migrat" in caught.value.hint
+        database.execute(f"CREATE TABLE {table} {AGNO_1}")
+    words = f"holds sessions of Agno 1 in table '{table}'"
+    with SqliteDb(path) as backend:
+        looks: list[Callable[[], object]] = [
+            lambda: backend.find(SessionQuery()),
+            lambda: backend.get("s"),
+            backend.inspect,
+        ]
+        for look in looks:
+            with pytest.raises(LayoutError, match=words) as caught:
+                look()
+            assert caught.value.hint is not None
+            assert "v1_to_v2" in caught.value.hint
+
+
+def test_tables_of_agno_1_beside_ours_are_a_note(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"CREATE TABLE agent_sessions {AGNO_1}")
+    with SqliteDb(path) as backend:
+        backend.setup()
+        assert backend.find(SessionQuery()).items == ()
+        (note,) = backend.inspect().notes
+        assert note.startswith("table 'agent_sessions' holds sessions of Agno 1")
 
 
 @pytest.mark.parametrize(

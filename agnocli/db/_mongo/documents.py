@@ -19,7 +19,9 @@ from msgspec.structs import replace
 
 from agnocli import codec
 from agnocli.abc import Capabilities
+from agnocli.db._mongo import agno_1
 from agnocli.errors import CodecError, LayoutError, RecordRejectedError
+from agnocli.layout import legacy
 from agnocli.layout.portable import reject_unholdable
 from agnocli.records import RUN_COLUMNS, SESSION_COLUMNS, SESSION_DOCUMENTS, Document, Run, Session
 
@@ -150,10 +152,10 @@ def too_big(
 
 
 def to_session(document: Mapping[str, Any]) -> Session:
-    if "memory" in document and "session_type" not in document:
+    if agno_1.is_one(document):
         raise LayoutError(
             f"session {str(document.get('session_id'))!r} is of Agno 1",
-            hint="bring it to Agno 2's layout with Agno's own v1 to v2 migration",
+            hint=legacy.MIGRATE,
         )
     columns: dict[str, Any] = {}
     for name in SESSION_COLUMNS:

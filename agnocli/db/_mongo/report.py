@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from agnocli.abc import BackendReport
+from agnocli.db._mongo import agno_1
 from agnocli.db._mongo.documents import BLOB
 from agnocli.db._mongo.place import LOCKS, RUN_ORDER, Place
 from agnocli.db._mongo.reading import CHUNK, in_chunks, run_facts
-from agnocli.errors import LayoutError
+from agnocli.layout import legacy
 
 _HAS_BLOB = {f"{BLOB}.0": {"$exists": True}}
-_AGNO_1 = {"memory": {"$exists": True}, "session_type": {"$exists": False}}
 
 
 def report(place: Place, *, url_database: str | None) -> BackendReport:
     names = sorted(place.database.list_collection_names())
     sessions = place.sessions.count_documents({})
-    old = place.sessions.count_documents(_AGNO_1)
+    old = place.sessions.count_documents(agno_1.SELECTION)
     if sessions and old == sessions:
-        raise LayoutError(
-            f"{place.address}: {place.tables.sessions!r} is of Agno 1",
-            hint="bring it to Agno 2's layout with Agno's own v1 to v2 migration",
-        )
+        raise legacy.agno_1(place.address, [f"collection {place.tables.sessions!r}"])
+    agno_1.check(place)
     blobs = place.sessions.count_documents(_HAS_BLOB)
     table = place.runs.count_documents({})
     versions = {
@@ -79,7 +77,8 @@ def _notes(
     if blobs:
         yield f"{blobs} sessions hold runs of Agno 2; they are read from there"
     if old:
-        yield f"{old} sessions are of Agno 1 and cannot be read"
+        yield f"{old} sessions are of Agno 1 and cannot be read; {legacy.MIGRATE}"
+    yield from (legacy.agno_1_note(f"collection {one!r}") for one in agno_1.others(place))
     if not versions:
         yield "no version stamps; Agno's own migrations alone need them"
     yield from _index_notes(place)

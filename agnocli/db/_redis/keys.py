@@ -44,6 +44,13 @@ class Keys(msgspec.Struct, frozen=True):
         """A pattern for keys of a table, which a glob character in the prefix does not change."""
         return _GLOB.sub(r"\\\1", f"{self.prefix}:{table}:{id_prefix}") + "*"
 
+    def anything(self, name: str) -> bytes:
+        """A key that is no table's, as Agno 1's were."""
+        return f"{self.prefix}:{name}".encode("utf-8", "surrogateescape")
+
+    def anything_matching(self) -> str:
+        return _GLOB.sub(r"\\\1", f"{self.prefix}:") + "*"
+
     def session_indexes(self, session: Session) -> Iterator[bytes]:
         """The sets a session is listed in: Agno lists it under the id of its own type only."""
         own = f"{session.session_type}_id"

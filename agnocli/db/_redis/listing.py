@@ -14,7 +14,7 @@ import msgspec
 
 from agnocli import codec
 from agnocli.abc import BackendReport, Page, SessionQuery, Sort
-from agnocli.db._redis import rows
+from agnocli.db._redis import agno_1, rows
 from agnocli.db._redis.keys import RESERVED
 from agnocli.db._redis.reading import Reader, raw_id, text_of
 from agnocli.db._redis.scripts import PAGE
@@ -191,6 +191,11 @@ class Listing:
             count, status = count + 1, run.status
         return count, status
 
+    def check_agno_1(self) -> None:
+        """LayoutError where Agno 1 keeps sessions, and nobody else does."""
+        if (keys := agno_1.some_keys(self._reader)) and not self.session_ids():
+            raise agno_1.error(self._reader, keys)
+
     # the report
 
     def inspect(self, address: str) -> BackendReport:
@@ -209,13 +214,16 @@ class Listing:
                 ids.clear()
         runs += self._count(ids)
         versions = self._versions()
+        old_keys = agno_1.some_keys(self._reader)
+        if old_keys and not sessions:
+            raise agno_1.error(self._reader, old_keys)
         return BackendReport(
             address=address,
             layout=_layout(sessions, old, runs),
             sessions=sessions,
             runs=runs,
             versions=versions,
-            notes=_notes(sessions, old, versions),
+            notes=_notes(sessions, old, versions, old_keys),
         )
 
     def _count(self, ids: Sequence[str]) -> int:
@@ -236,8 +244,10 @@ def _layout(sessions: int, old: int, runs: int) -> str:
     return "v3" if not old else "v2" if old == sessions else "mixed"
 
 
-def _notes(sessions: int, old: int, versions: dict[str, str]) -> tuple[str, ...]:
-    found = []
+def _notes(
+    sessions: int, old: int, versions: dict[str, str], agno_1_keys: list[str]
+) -> tuple[str, ...]:
+    found = [agno_1.note(agno_1_keys)] if agno_1_keys else []
     if old:
         found.append(f"runs of Agno 2 are inside {old} session records; they are read from there")
     if sessions and names.SESSIONS not in versions:

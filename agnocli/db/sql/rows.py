@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from agnocli.abc import BackendReport
-from agnocli.db.sql.dialect import DBCursor, Statement
+from agnocli.db.sql.dialect import DBCursor, Dialect, Statement
 from agnocli.db.sql.statements import Statements
 from agnocli.errors import CodecError, RecordRejectedError, SessionNotFoundError
 from agnocli.layout import legacy
@@ -199,8 +199,19 @@ def report(cursor: DBCursor, found: Statements, address: str) -> BackendReport:
         runs=_count_runs(cursor, found),
         versions=versions,
         tables=names,
-        notes=_notes(found, versions),
+        notes=(
+            *_notes(found, versions),
+            *(
+                legacy.agno_1_note(f"table {one!r}")
+                for one in agno_1_tables(cursor, found.dialect, names)
+            ),
+        ),
     )
+
+
+def agno_1_tables(cursor: DBCursor, dialect: Dialect, tables: Sequence[str]) -> list[str]:
+    """Those of these tables that are Agno 1's."""
+    return [one for one in tables if legacy.is_agno_1(dialect.table_columns(cursor, one))]
 
 
 def _count(cursor: DBCursor, found: Statements, table: str) -> int:

@@ -119,7 +119,9 @@ class SQLStore:
         return Statements(self._dialect, self._tables, sessions, runs, self._limits(cursor))
 
     def _check_columns(self, sessions: Sequence[str], runs: Sequence[str]) -> None:
-        """LayoutError for a table that is there and is another program's."""
+        """LayoutError for a table that is there and is Agno 1's or another program's."""
+        if legacy.is_agno_1(sessions):
+            raise legacy.agno_1(self._address, [f"table {self._tables.sessions!r}"])
         for table, found, wanted in (
             (self._tables.sessions, sessions, SESSION_COLUMNS),
             (self._tables.runs, runs, RUN_COLUMNS),
@@ -127,13 +129,16 @@ class SQLStore:
             if found and (missing := [one for one in wanted if one not in found]):
                 raise LayoutError(
                     f"{self._address}: table {table!r} is not Agno 2's or 3's: it has no column {missing[0]!r}",
-                    hint="choose another table with session_table, or migrate it with Agno's own v1 to v2 migration",
+                    hint="choose another table with session_table",
                 )
 
     def _explain_absence(self, cursor: DBCursor) -> None:
         others = self._dialect.table_names(cursor)
         if not others:
             raise self._nothing_there()
+        if old := rows.agno_1_tables(cursor, self._dialect, others):
+            named = [f"table {one!r}" for one in old]
+            raise legacy.agno_1(self._address, named, hint=legacy.MIGRATE + legacy.BESIDE)
         raise LayoutError(
             f"{self._address} has no table {self._tables.sessions!r}; it has {', '.join(others[:5])}",
             hint="is it another program's? name the right table with session_table, or make Agno's tables there: agno backends init",
