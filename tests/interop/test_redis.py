@@ -62,44 +62,46 @@ def ours(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OursOnRedis
 on_one_server = pytest.mark.parametrize("ours", ["one server"], indirect=True)
 
 
-def test_we_it_we_it(agno: RealAgno, ours: OursOnRedis, serve: Serve) -> None:
+def test_we_it_we_it(agno_3: RealAgno, ours: OursOnRedis, serve: Serve) -> None:
     server = serve(*(Answer(f"answer {n} ☕", usage=(5, 2)) for n in range(4)))
     past: list[tuple[str, str]] = []
     for n in range(4):
         words = f"we or it asks {n} ü"
         if n % 2:
             arguments = (*ours.place, server.base_url, "s1", [words])
-            agno("on_redis.run", *arguments, **OPTIONS)
+            agno_3("on_redis.run", *arguments, **OPTIONS)
         else:
             assert ours.chat("s1", words, at=server.base_url) == f"answer {n} ☕"
         assert said(server.requests[n]) == [*past, ("user", words)]
         past += [("user", words), ("assistant", f"answer {n} ☕")]
     runs = ours.inspect("s1")["runs"]
     assert [(m["role"], m["content"]) for run in runs for m in run["messages"]] == past
-    assert agno("on_redis.history", *ours.place, "s1") == [list(pair) for pair in past]
-    assert agno("on_redis.session_ids", *ours.place) == ["s1"] == list(ours.list())
+    assert agno_3("on_redis.history", *ours.place, "s1") == [list(pair) for pair in past]
+    assert agno_3("on_redis.session_ids", *ours.place) == ["s1"] == list(ours.list())
     with ours.open() as db:
         assert [run.run_index for run in db.runs("s1")] == [0, 1, 2, 3]
-    assert agno.warnings == []
+    assert agno_3.warnings == []
 
 
-def test_it_reads_what_we_wrote_whole(agno: RealAgno, ours: OursOnRedis, serve: Serve) -> None:
+def test_it_reads_what_we_wrote_whole(agno_3: RealAgno, ours: OursOnRedis, serve: Serve) -> None:
     server = serve(Answer("“Hi” ☕"))
     ours.chat("s1", "Zoë?", at=server.base_url, arguments=("--name", "Café", "-u", "zoë"))
     ours("sessions", "rename", "s1", "Tee ☕")
-    found = agno("on_redis.session", *ours.place, "s1")
+    found = agno_3("on_redis.session", *ours.place, "s1")
     assert (found["class"], found["user_id"]) == ("AgentSession", "zoë")
     assert found["session_data"]["session_name"] == "Tee ☕"
     assert [one["content"] for one in found["runs"][0]["messages"]] == ["Zoë?", "“Hi” ☕"]
-    assert agno.warnings == []
+    assert agno_3.warnings == []
 
 
-def test_its_state_and_tools_go_on_with_us(agno: RealAgno, ours: OursOnRedis, serve: Serve) -> None:
+def test_its_state_and_tools_go_on_with_us(
+    agno_3: RealAgno, ours: OursOnRedis, serve: Serve
+) -> None:
     call = tool_call("add_item", {"item": "milk"})
     server = serve(
         Answer("", tool_calls=[call], finish_reason="tool_calls"), Answer("Done"), Answer("Yes")
     )
-    agno("on_redis.run", *ours.place, server.base_url, "s1", ["Add"], tools=["add_item"])
+    agno_3("on_redis.run", *ours.place, server.base_url, "s1", ["Add"], tools=["add_item"])
     ours.chat("s1", "Milk?", at=server.base_url)
     assert ours.inspect("s1")["session_data"]["session_state"] == {"items": ["milk"]}
     assert (
@@ -131,7 +133,7 @@ def test_its_runs_of_agno_2_are_read_before_and_after_it_migrates(
     agno_2: RealAgno, agno: RealAgno, ours: OursOnRedis, serve: Serve
 ) -> None:
     server = serve(*(Answer(f"answer {n}") for n in range(4)))
-    agno_2("on_redis.run", *ours.place, server.base_url, "old", ["zero", "one"])
+    made = agno_2("on_redis.run", *ours.place, server.base_url, "old", ["zero", "one"])
     assert ours.json("backends", "check")["layout"] == "v2"
     assert ours.list()["old"]["runs"] == 2
     ours("sessions", "rename", "old", "Old one")
@@ -143,8 +145,12 @@ def test_its_runs_of_agno_2_are_read_before_and_after_it_migrates(
         ("assistant", "answer 1"),
     ]
     assert said(server.requests[2]) == [*asked, ("user", "two")]
+    with ours.open() as db:
+        run_ids = [run.run_id for run in db.runs("old")]
+    assert run_ids[:2] == [run["run_id"] for run in made]
     for _ in range(2):
         with ours.open() as db:
+            assert [run.run_id for run in db.runs("old")] == run_ids
             messages = [(one["role"], one["content"]) for one in wire_messages(db.runs("old"))]
         assert messages == [*asked, ("user", "two"), ("assistant", "answer 2")]
         agno("on_redis.migrate", *ours.place)
