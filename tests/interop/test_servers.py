@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from agnocli import codec
+from agnocli.abc import SessionQuery
 from agnocli.agent.models import open_model, parse_model
 from agnocli.agent.runner import Conversation, RunEnded
 from agnocli.agent.settings import ChatSettings
@@ -102,6 +104,53 @@ def test_we_read_and_continue_what_agno_began(
         place.say(backend, "three", model.base_url)
         assert said(model.requests[2]) == [*past, ("user", "three")]
         assert [run.run_index for run in backend.runs("s1")] == [0, 1, 2]
+
+
+def run_ids(backend: SQLStore) -> list[str]:
+    return [run.run_id for run in backend.runs("s1")]
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mysql"])
+def test_sessions_of_agno_2_are_read_continued_and_migrated(
+    kind: str, request: pytest.FixtureRequest, agno_2: RealAgno, agno: RealAgno, serve: Serve
+) -> None:
+    place: Server = request.getfixturevalue(kind)
+    # on MariaDB neither release reads back its own JSON columns, and the migration fails
+    reads_back = kind == "postgres"
+    model = serve(*(Answer(f"answer {n}") for n in range(4 if reads_back else 3)))
+    agno_2("servers.run", *place.agnos, model.base_url, "s1", ["one", "two"], **OPTIONS)
+    past = [*turn("one", "answer 0"), *turn("two", "answer 1")]
+    with place.harness.open() as backend:
+        found = backend.inspect()
+        assert (found.layout, found.sessions, found.runs) == ("v2", 1, 2)
+        assert stored(backend) == past
+        first = run_ids(backend)
+        if reads_back:
+            theirs = agno_2("servers.session", *place.agnos, "s1")["runs"]
+            assert first == [one["run_id"] for one in theirs]
+        (listed,) = backend.find(SessionQuery()).items
+        assert (listed.session_id, listed.runs, listed.status) == ("s1", 2, "COMPLETED")
+        place.say(backend, "three", model.base_url)
+        assert said(model.requests[2]) == [*past, ("user", "three")]
+        before = run_ids(backend)
+        assert before[:-1] == first
+        assert backend.inspect().layout == "mixed"
+        bodies = [run.run_data for run in backend.runs("s1")]
+        if reads_back:
+            agno("servers.migrate", *place.agnos)
+    with place.harness.open() as backend:
+        assert run_ids(backend) == before
+        assert [run.run_index for run in backend.runs("s1", last=9)] == [0, 1, 2]
+        assert [codec.decode(run.run_data) for run in backend.runs("s1")] == [
+            *map(codec.decode, bodies)
+        ]
+        assert backend.inspect().runs == 3
+        if reads_back:
+            agno("servers.run", *place.agnos, model.base_url, "s1", ["four"], **OPTIONS)
+            assert said(model.requests[3])[:-1] == [*past, *turn("three", "answer 2")]
+            assert run_ids(backend)[:-1] == before
+            theirs = agno("servers.session", *place.agnos, "s1")["runs"]
+            assert [one["run_id"] for one in theirs] == run_ids(backend)
 
 
 COLUMNS = (

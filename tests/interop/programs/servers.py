@@ -33,3 +33,18 @@ def history(kind, url, schema, session_id):
     """Role and content of the messages that a next run would be given."""
     found = database(kind, url, schema).get_session(session_id, session_type=SessionType.AGENT)
     return [[one.role, one.content] for one in found.get_messages(skip_roles=["system"])]
+
+
+def session(kind, url, schema, session_id):
+    """As the application gets it; None when there is none."""
+    found = database(kind, url, schema).get_session(session_id, session_type=SessionType.AGENT)
+    return None if found is None else found.to_dict()
+
+
+def migrate(kind, url, schema):
+    """To agno 3's layout, as its users are told to."""
+    import asyncio
+
+    from agno.db.migrations.manager import MigrationManager
+
+    asyncio.run(MigrationManager(database(kind, url, schema)).up())
