@@ -126,7 +126,7 @@ class Listing:
     def _latest(self, query: SessionQuery) -> tuple[list[Place], int]:
         """The first places and the number of all sessions, by no more of a record than its end."""
         size = query.skip + (query.limit or 0) + 1
-        asked = (self._keys.matching("sessions"), SCAN_COUNT, self._keys.session(RESERVED[0]))
+        asked = (self._keys.matching("sessions"), 4 * SCAN_COUNT, self._keys.session(RESERVED[0]))
         start, seen, best = len(text_of(self._keys.session(""))), set[str](), list[Place]()
         cursor, floor = b"0", b""
         while True:
