@@ -42,18 +42,20 @@ class Harness:
 
     def execute(self, sql: str, *bound: object) -> list[Any]:
         """As somebody who may do all."""
-        parts = urlsplit(self.server)
-        connection = pymysql.connect(
-            host=parts.hostname,
-            port=parts.port or 3306,
-            user=parts.username or "root",
-            password=parts.password or "",
-            charset="utf8mb4",
-            autocommit=True,
-        )
+        connection = pymysql.connect(**self.connecting(), autocommit=True)
         with closing(connection), connection.cursor() as cursor:
             cursor.execute(sql, bound or None)
             return list(cursor.fetchall())
+
+    def connecting(self) -> dict[str, Any]:
+        parts = urlsplit(self.server)
+        return {
+            "host": parts.hostname,
+            "port": parts.port or 3306,
+            "user": parts.username or "root",
+            "password": parts.password or "",
+            "charset": "utf8mb4",
+        }
 
     def add_column(self, table: str, name: str) -> None:
         physical = {"sessions": SESSIONS, "runs": RUNS}[table]

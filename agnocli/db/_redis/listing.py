@@ -17,7 +17,7 @@ from agnocli.abc import BackendReport, Page, SessionQuery, Sort
 from agnocli.db._redis import agno_1, rows
 from agnocli.db._redis.keys import RESERVED
 from agnocli.db._redis.reading import Reader, raw_id, text_of
-from agnocli.db._redis.scripts import PAGE
+from agnocli.db._redis.scripts import PAGE, TIMES
 from agnocli.db._redis.server import SCAN_COUNT, pairs
 from agnocli.errors import CodecError, LayoutError
 from agnocli.layout import filter as listing
@@ -27,6 +27,8 @@ from agnocli.records import RUN_COLUMNS, Document, SessionInfo
 
 PAGE_BYTES = 2_000_000
 CHUNK = 200
+MOST_LATE = 1000
+"""Rows up to which a first page is chosen on the server."""
 HEAD = 1024
 """Bytes of a run record that hold what stands before its body."""
 
@@ -105,6 +107,45 @@ class Listing:
     # find
 
     def find(self, query: SessionQuery) -> Page:
+        if _is_plain(query) and not self._server.is_cluster:
+            page = self._first_page(query)
+            if page is not None:
+                return page
+        return self._page(query)
+
+    def _first_page(self, query: SessionQuery) -> Page | None:
+        """None when a record is not what its end says: damaged, or changed since."""
+        places, total = self._latest(query)
+        found = list(self._infos([session_id for _, session_id in places]))
+        if places != [
+            _place(listing.sort_key(one, query.sort), one.session_id) for one, _ in found
+        ]:
+            return None
+        return listing.page(self._with_runs(found, self._chunk(query)), query, total=total)
+
+    def _latest(self, query: SessionQuery) -> tuple[list[Place], int]:
+        """The first places and the number of all sessions, by no more of a record than its end."""
+        size = query.skip + (query.limit or 0) + 1
+        asked = (self._keys.matching("sessions"), 4 * SCAN_COUNT, self._keys.session(RESERVED[0]))
+        start, seen, best = len(text_of(self._keys.session(""))), set[str](), list[Place]()
+        cursor, floor = b"0", b""
+        while True:
+            cursor, *found = self._server.read_script(TIMES, cursor, *asked, query.sort, floor)
+            names_, late, odd = _names(found[0]), _names(found[1]), _names(found[3])
+            heads = zip(late, codec.decode(found[2]), strict=True)
+            places = [_place(time, key[start:]) for key, time in heads if key not in seen]
+            seen.update(names_)
+            for key, text in self._reader.records(raw_id(one) for one in odd if one not in seen):
+                if text is not None:
+                    record = self._record(key, text)
+                    places.append(_place(_time(record.head, query.sort), record.session_id))
+                    seen.add(text_of(key))
+            best = heapq.nsmallest(size, {*best, *places})
+            floor = str(-best[-1][0]).encode() if len(best) == size else b""
+            if cursor == b"0":
+                return best, len(seen)
+
+    def _page(self, query: SessionQuery) -> Page:
         seen = None if query.after is None else _place(*listing.decode_cursor(query.after))
         wanted = msgspec.structs.replace(query, status=None, after=None)
         is_meant = self._meaning(wanted)
@@ -131,7 +172,7 @@ class Listing:
         """Whether a record is meant, decoding no more of it than that takes; None when all are."""
         if listing.needs_decoding(query):
             return lambda record: listing.matches(self._info(record), query)
-        if query == SessionQuery(**{name: getattr(query, name) for name in _PLACING}):
+        if _means_all(query):
             return None
         return lambda record: listing.matches(_light_info(record), query)
 
@@ -323,6 +364,21 @@ def _light_info(record: Record) -> SessionInfo:
         user_id=head.user_id,
         created_at=head.created_at or 0,
         updated_at=head.updated_at,
+    )
+
+
+def _means_all(query: SessionQuery) -> bool:
+    return query == SessionQuery(**{name: getattr(query, name) for name in _PLACING})
+
+
+def _is_plain(query: SessionQuery) -> bool:
+    """Whether it asks for the newest of all sessions, and not for too many."""
+    number = -1 if query.limit is None or query.limit < 1 else query.limit
+    return (
+        _means_all(query)
+        and not query.reverse
+        and query.skip >= 0 < number
+        and query.skip + number <= MOST_LATE
     )
 
 

@@ -28,6 +28,38 @@ return {found[1], json(names), json(lengths), table.concat(texts, ','), json(res
 ARGV: cursor, pattern, count, what no key may begin with, bytes to send at most.
 """
 
+TIMES = Script("""
+local found = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3])
+local updated, floor = ARGV[5] == 'updated', tonumber(ARGV[6])
+local names, late, times, odd = {}, {}, {}, {}
+local function time(key)
+  local tail = redis.pcall('GETRANGE', key, -80, -1)
+  if type(tail) ~= 'string' then return nil end
+  local made, changed = string.match(tail, '[ {]"created_at": (%d+), "updated_at": (%w+)}$')
+  local text = updated and changed ~= 'null' and changed or made
+  if not text or #text > 15 or string.find(text, '%D') then odd[#odd + 1] = key return nil end
+  return text
+end
+for _, key in ipairs(found[2]) do
+  if string.sub(key, 1, #ARGV[4]) ~= ARGV[4] then
+    local text = time(key)
+    if text then
+      names[#names + 1] = key
+      if not floor or tonumber(text) >= floor then
+        late[#late + 1], times[#times + 1] = key, text
+      end
+    end
+  end
+end
+local function json(list) return #list == 0 and '[]' or cjson.encode(list) end
+return {found[1], json(names), json(late), '[' .. table.concat(times, ',') .. ']', json(odd)}
+""")
+"""One step over the session records whose key matches: cursor, names, names and times of those listed under a time
+from a floor on, and names of those that do not end as Agno writes them.
+
+ARGV: cursor, pattern, count, what no key may begin with, which time, the floor or ''.
+"""
+
 RELEASE = Script("""
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0

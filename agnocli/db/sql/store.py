@@ -22,7 +22,7 @@ from agnocli.abc import (
 )
 from agnocli.db.sql import rows, writing
 from agnocli.db.sql.connections import Connections
-from agnocli.db.sql.dialect import Connection, DBCursor, Dialect, as_declared
+from agnocli.db.sql.dialect import Connection, DBCursor, Dialect, Statement, as_declared
 from agnocli.db.sql.statements import Statements
 from agnocli.errors import (
     BackendNotSetUpError,
@@ -257,11 +257,35 @@ class SQLStore:
             found = self._statements(cursor)
             if not all(fits(text, found.can) for text in _texts(query)):
                 return Page(())  # no row can hold what is asked for
-            total = None if decoding else _single(cursor, *found.total(query))
-            with closing(rows.stream(cursor, found, [found.listing(query, after, limit)])) as table:
+            if limit is not None:
+                return self._short_page(cursor, found, query, found.listing(query, after, limit))
+            with closing(rows.stream(cursor, found, [found.listing(query, after, None)])) as table:
                 infos = self._infos(table, found, with_status=query.status is not None)
-                page = listing.page(infos, query, total=total)
-            return msgspec.structs.replace(page, items=tuple(self._counted(found, page.items)))
+                page = listing.page(infos, query, total=None)
+        with self._connections.reading() as cursor:
+            items = tuple(self._counted(cursor, found, page.items))
+            total = None if decoding else self._total(cursor, found, query, page)
+            return Page(items, page.next, total)
+
+    def _short_page(
+        self, cursor: DBCursor, found: Statements, query: SessionQuery, statement: Statement
+    ) -> Page:
+        """Of few rows, taken whole: a result left half-read may cost its connection."""
+        cursor.execute(*statement)
+        infos = self._infos(cursor.fetchall(), found, with_status=False)
+        page = listing.page(infos, query, total=None)
+        items = tuple(self._counted(cursor, found, page.items))
+        return Page(items, page.next, self._total(cursor, found, query, page))
+
+    def _total(
+        self, cursor: DBCursor, found: Statements, query: SessionQuery, page: Page
+    ) -> int | None:
+        """Counting may read all rows, so it is done once for a listing: on its first page, if that is not all."""
+        if query.after is not None:
+            return None
+        if page.next is None and not query.skip:
+            return len(page.items)
+        return int(_single(cursor, *found.total(query)))
 
     def _infos(
         self, table: Iterable[Any], found: Statements, *, with_status: bool
@@ -271,19 +295,21 @@ class SQLStore:
         if not with_status:
             yield from infos
             return
-        while chunk := tuple(islice(infos, self._dialect.max_parameters)):
-            yield from self._counted(found, chunk)
+        with self._connections.reading() as cursor:
+            while chunk := tuple(islice(infos, self._dialect.max_parameters)):
+                yield from self._counted(cursor, found, chunk)
 
-    def _counted(self, found: Statements, infos: Sequence[SessionInfo]) -> Iterator[SessionInfo]:
+    def _counted(
+        self, cursor: DBCursor, found: Statements, infos: Sequence[SessionInfo]
+    ) -> Iterator[SessionInfo]:
         """Listing rows with their number of runs and last status; run bodies stay unread, but for Agno 2's."""
         size = self._dialect.max_parameters
-        with self._connections.reading() as cursor:
-            for start in range(0, len(infos), size):
-                chunk = infos[start : start + size]
-                facts = rows.run_facts(cursor, found, [one.session_id for one in chunk])
-                for info in chunk:
-                    runs, status = facts.get(info.session_id, (0, None))
-                    yield msgspec.structs.replace(info, runs=runs, status=status)
+        for start in range(0, len(infos), size):
+            chunk = infos[start : start + size]
+            facts = rows.run_facts(cursor, found, [one.session_id for one in chunk])
+            for info in chunk:
+                runs, status = facts.get(info.session_id, (0, None))
+                yield msgspec.structs.replace(info, runs=runs, status=status)
 
     def inspect(self) -> BackendReport:
         with self._connections.reading() as cursor:
