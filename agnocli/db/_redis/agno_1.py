@@ -49,9 +49,9 @@ def _is_one(text: bytes, session_id: bytes) -> bool:
 
 def check(reader: Reader, session_id: str) -> None:
     """LayoutError when Agno 1 keeps a session of this id."""
-    length = len(raw_id(session_id))  # first: an id that cannot be a key is not found
+    reader.keys.session(session_id)  # SessionNotFoundError for an id that no key can hold
     key = reader.keys.anything(session_id)
-    start = len(key) - length
+    start = len(key) - len(raw_id(session_id))
     if not reader.server.is_cluster and _of_agno_1(reader, [key], start):
         raise LayoutError(f"session {session_id!r} is of Agno 1", hint=HINT)
 
