@@ -78,10 +78,7 @@ def test_the_tab_key_completes_at_a_real_prompt(installed: Agno) -> None:
     shell.expect("ready> ")
     shell.send("agno sess\tlis\t")
     shell.expect("agno sessions list ")
-    shell.sendcontrol("c")
-    shell.sendline("exit")
-    shell.expect(pexpect.EOF)
-    shell.close()
+    shell.close(force=True)
 
 
 def test_options_are_offered_with_their_help(agno: Agno) -> None:
