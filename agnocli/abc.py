@@ -6,10 +6,11 @@ be edited in place. Whatever cannot be done raises an error of `agnocli.errors`;
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from types import TracebackType
-from typing import NewType, Protocol, Self
+from typing import NewType, Protocol, Self, runtime_checkable
 
 import msgspec
 
@@ -18,13 +19,21 @@ from agnocli.records import Document, Run, Session, SessionBundle, SessionInfo
 Cursor = NewType("Cursor", str)
 """A place in a listing or scan. Opaque: only the backend that made it reads it."""
 
+HELD_BYTES = 8 * 2**20
+"""A session whose run documents are at most so many bytes is handed over with its runs in a tuple."""
+
 
 class ConflictPolicy(StrEnum):
-    """What a sink does with a session that is there already. An identical one is never a conflict."""
+    """What a sink does with a session that is there already. An identical one is never a conflict.
+
+    Another user's session is a conflict under every policy but `skip`. `newer` replaces what was updated earlier and
+    skips the rest.
+    """
 
     ERROR = "error"
     SKIP = "skip"
     REPLACE = "replace"
+    NEWER = "newer"
 
 
 class Sort(StrEnum):
@@ -119,17 +128,35 @@ class BackendReport(msgspec.Struct, frozen=True, kw_only=True):
     versions: Mapping[str, str] = {}
     tables: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    others: Mapping[str, int] = {}
+    """What else is kept there and is no session or run, with its number of records: memories, traces, knowledge …"""
 
 
 class Source(Protocol):
-    def scan(self, *, after: Cursor | None = None) -> Iterator[tuple[Cursor, SessionBundle]]:
+    @property
+    def address(self) -> str:
+        """Where it is, as a user would write it, never with a password."""
+
+    def scan(
+        self, *, after: Cursor | None = None, wanted: Callable[[str], bool] | None = None
+    ) -> Iterator[tuple[Cursor, SessionBundle]]:
         """Every session once, in an order of the source's own; `after` goes on behind that place.
 
-        Read a bundle's runs before drawing the next. An undecodable record is carried as it is.
+        `wanted` is asked with an id before the session's bodies are read. All are of one moment where the engine has
+        one to offer. Runs are a tuple up to HELD_BYTES, else an iterator: read it before drawing the next bundle. An
+        undecodable record is carried as it is. Close the iterator when it is not read to its end.
         """
+
+    def close(self) -> None: ...
 
 
 class Sink(Protocol):
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
     def write(
         self, bundles: Iterable[SessionBundle], policy: ConflictPolicy = ConflictPolicy.ERROR
     ) -> WriteResult:
@@ -139,16 +166,20 @@ class Sink(Protocol):
         bundles are being read goes to the caller. Either way the batch leaves no trace.
         """
 
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class Loader(Protocol):
+    """A sink that wants to know when many sessions come, and when that was all."""
+
+    def loading(self) -> AbstractContextManager[None]:
+        """Around all writes of a transfer. What was put off (an index, a file's last line and its name) is done at
+        the end; after an error what was written stays, and a later `loading` goes on from there."""
+
 
 class Backend(Source, Sink, Protocol):
     """A place that holds sessions. Safe to use from several threads and processes."""
-
-    @property
-    def address(self) -> str:
-        """Where it is, as a user would write it, never with a password."""
-
-    @property
-    def capabilities(self) -> Capabilities: ...
 
     def connect(self) -> None:
         """Reach it now; everything else does so when first needed. BackendUnavailableError."""
@@ -163,6 +194,15 @@ class Backend(Source, Sink, Protocol):
         """Runs in order, oldest first; with `last`, only the newest so many, read as so many.
 
         SessionNotFoundError at the call, not at the first step.
+        """
+
+    def ids(self) -> Iterator[str]:
+        """The id of every session, once, in the order of `scan`."""
+
+    def read(self, session_ids: Sequence[str]) -> Iterator[SessionBundle]:
+        """Those of these sessions that are there, whole and once each, in an order of the backend's own.
+
+        In few calls to the engine. Runs as in `scan`.
         """
 
     def append_run(self, run: Run) -> Run:

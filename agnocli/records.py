@@ -41,6 +41,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: int | None = None
     extra: Mapping[str, object] = {}
     """Columns that are not Agno's, by name, as the driver gave them."""
+    expires_at: int | None = None
+    """When the backend forgets it by itself, in epoch milliseconds: Redis. Not a column."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,10 +65,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     updated_at: int | None = None
     extra: Mapping[str, object] = {}
+    expires_at: int | None = None
 
 
-SESSION_COLUMNS = tuple(name for name in Session.__struct_fields__ if name != "extra")
-RUN_COLUMNS = tuple(name for name in Run.__struct_fields__ if name != "extra")
+_NO_COLUMNS = ("extra", "expires_at")
+SESSION_COLUMNS = tuple(name for name in Session.__struct_fields__ if name not in _NO_COLUMNS)
+RUN_COLUMNS = tuple(name for name in Run.__struct_fields__ if name not in _NO_COLUMNS)
 
 
 class SessionBundle(NamedTuple):
