@@ -19,6 +19,9 @@ from agnocli.errors import CodecError
 from agnocli.records import Document
 
 _fast = msgspec.json.Decoder()
+_canonical_fast = msgspec.json.Decoder(float_hook=lambda digits: _finite(digits))
+_sorted = msgspec.json.Encoder(order="sorted")
+_checking = msgspec.json.Decoder(msgspec.Raw)
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _tolerant_decoder = json.JSONDecoder(parse_int=lambda digits: _integer(digits))
 
@@ -243,10 +246,35 @@ def digest(documents: Iterable[Document | None]) -> str:
     return hasher.hexdigest()
 
 
+def same(one: Document | None, other: Document | None) -> bool:
+    """Whether two documents have one value, as `digest` sees it."""
+    if one == other or one is None or other is None:
+        return one == other
+    return _canonical(one) == _canonical(other)
+
+
+def is_strict(document: bytes) -> bool:
+    """Whether this is JSON by the book: UTF-8, no NaN, no escape of half a character."""
+    try:
+        document.decode()
+        _checking.decode(document)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return False
+    return True
+
+
 def _canonical(document: Document) -> bytes:
+    """One text for one value. What the fast door refuses it refuses for every spelling of that value."""
+    try:
+        return _sorted.encode(_canonical_fast.decode(document))
+    except (msgspec.MsgspecError, UnicodeError, ValueError, OverflowError, RecursionError):
+        return _canonical_slow(document)
+
+
+def _canonical_slow(document: Document) -> bytes:
     try:
         value = _plain(decode(document))
-        return _dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
+        return b"\1" + _dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
     except (CodecError, RecursionError):
         return b"\0" + document
 
@@ -257,9 +285,20 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    if isinstance(value, float) and math.isfinite(value) and value.is_integer():
-        return int(value) if abs(value) < 2**53 else _written_integer(value)
-    return value
+    return _plain_float(value) if isinstance(value, float) else value
+
+
+def _finite(digits: str) -> float | int:
+    value = float(digits)
+    if math.isinf(value):  # would be encoded as null
+        raise ValueError(digits)
+    return _plain_float(value)
+
+
+def _plain_float(value: float) -> float | int:
+    if not value.is_integer():
+        return value
+    return int(value) if abs(value) < 2**53 else _written_integer(value)
 
 
 def _written_integer(value: float) -> int:

@@ -20,9 +20,8 @@ from agnocli.records import (
 )
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_SUSPECT_INTEGER = re.compile(rb"\d{19}")
-_SUSPECT_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
-_SUSPECT_NUMBER = re.compile(rb"NaN|Infinity|\d[eE]\+?\d{3}")
+_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
+_LARGE_EXPONENT = re.compile(rb"[eE]\+?\d{3,}(?:[\s,\]}]|$)")
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -65,7 +64,7 @@ def _in_column(name: str, value: object, can: Capabilities) -> tuple[str, str] |
 def _in_document(document: Document, can: Capabilities, path: str) -> tuple[str, str] | None:
     if can.max_document_bytes is not None and len(document) > can.max_document_bytes:
         return path, f"has {len(document):,} bytes, more than {can.max_document_bytes:,}"
-    if can.keeps_json_text and not _suspect(document, can):
+    if _is_plain(document, can):
         return None
     try:
         value = codec.decode(document)
@@ -74,15 +73,30 @@ def _in_document(document: Document, can: Capabilities, path: str) -> tuple[str,
     return next(_misfits(value, can, path), None)
 
 
-def _suspect(document: Document, can: Capabilities) -> bool:
+def _is_plain(document: Document, can: Capabilities) -> bool:
+    """Whether the bytes alone show that nothing is in it that such a backend could not hold."""
     raw = bytes(document)
-    return (
+    strict = can.keeps_json_text and can.holds_nan and can.holds_surrogates
+    return not (
         (not (can.holds_nul and can.holds_nul_in_keys) and b"\\u0000" in raw)
-        or (not can.holds_surrogates and _SUSPECT_SURROGATE.search(raw) is not None)
-        or (not can.holds_nan and _SUSPECT_NUMBER.search(raw) is not None)
-        or (not can.holds_big_integers and _SUSPECT_INTEGER.search(raw) is not None)
-        or (can.max_depth is not None and raw.count(b"[") + raw.count(b"{") > can.max_depth)
+        or (not can.holds_big_integers and b"0" * 19 in raw.translate(_DIGITS))
+        or (not can.holds_nan and _LARGE_EXPONENT.search(raw))
+        or not (strict or codec.is_strict(raw))
+        or (can.max_depth is not None and _is_deep(raw, can.max_depth))
     )
+
+
+def _is_deep(raw: bytes, limit: int) -> bool:
+    if raw.count(b"[") + raw.count(b"{") <= limit:
+        return False
+    try:
+        level = [[codec.decode(raw)]]
+    except CodecError:
+        return True
+    for _ in range(limit + 1):
+        inner = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [one for items in inner for one in items if isinstance(one, dict | list)]
+    return bool(level)
 
 
 def _misfits(value: Any, can: Capabilities, path: str) -> Iterator[tuple[str, str]]:
