@@ -19,6 +19,9 @@ from agnocli.records import Document, Run, Session, SessionBundle, SessionInfo
 Cursor = NewType("Cursor", str)
 """A place in a listing or scan. Opaque: only the backend that made it reads it."""
 
+Wanted = Callable[[str], bool]
+"""Whether a session of this id is to be read."""
+
 HELD_BYTES = 8 * 2**20
 """A session whose run documents are at most so many bytes is handed over with its runs in a tuple."""
 
@@ -73,6 +76,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Levels of objects and arrays within a document."""
     keeps_extra_columns: bool = True
     """Columns that are not Agno's survive every write."""
+    keeps_expiry: bool = False
+    """`expires_at` of sessions and runs is kept; otherwise what is stored stays."""
+    one_moment: bool = True
+    """A scan shows what was there when it began; otherwise each session as it is when it is read."""
 
 
 class SessionQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +145,7 @@ class Source(Protocol):
         """Where it is, as a user would write it, never with a password."""
 
     def scan(
-        self, *, after: Cursor | None = None, wanted: Callable[[str], bool] | None = None
+        self, *, after: Cursor | None = None, wanted: Wanted | None = None
     ) -> Iterator[tuple[Cursor, SessionBundle]]:
         """Every session once, in an order of the source's own; `after` goes on behind that place.
 

@@ -11,6 +11,7 @@ from typing import Self
 from msgspec.structs import replace
 
 from agnocli.abc import (
+    HELD_BYTES,
     Backend,
     BackendReport,
     Capabilities,
@@ -18,6 +19,7 @@ from agnocli.abc import (
     Cursor,
     Page,
     SessionQuery,
+    Wanted,
     WriteResult,
 )
 from agnocli.errors import (
@@ -28,7 +30,7 @@ from agnocli.errors import (
     SessionNotFoundError,
     UsageError,
 )
-from agnocli.layout import filter, names
+from agnocli.layout import conflict, filter, names
 from agnocli.layout.compare import BundleDigest
 from agnocli.layout.derive import session_info
 from agnocli.records import SESSION_COLUMNS, Document, Run, Session, SessionBundle, SessionInfo
@@ -44,7 +46,7 @@ def open_backend(options: Mapping[str, object], *, name: str, read_only: bool = 
 
 class MemoryDb:
     address = "memory://"
-    capabilities = Capabilities(durable=False, needs_setup=False)
+    capabilities = Capabilities(durable=False, needs_setup=False, keeps_expiry=True)
 
     def __init__(self, *, read_only: bool = False) -> None:
         self._read_only = read_only
@@ -66,13 +68,23 @@ class MemoryDb:
             found = self._rows.ordered(session_id)
         return iter(found if last is None else found[max(0, len(found) - last) :])
 
-    def scan(self, *, after: Cursor | None = None) -> Iterator[tuple[Cursor, SessionBundle]]:
+    def scan(
+        self, *, after: Cursor | None = None, wanted: Wanted | None = None
+    ) -> Iterator[tuple[Cursor, SessionBundle]]:
         with self._lock:
             rows = self._rows.copy()
         for session_id in sorted(rows.sessions):
-            if after is None or session_id > after:
-                bundle = SessionBundle(rows.sessions[session_id], iter(rows.ordered(session_id)))
-                yield Cursor(session_id), bundle
+            if (after is None or session_id > after) and (wanted is None or wanted(session_id)):
+                yield Cursor(session_id), rows.bundle(session_id)
+
+    def ids(self) -> Iterator[str]:
+        with self._lock:
+            return iter(sorted(self._rows.sessions))
+
+    def read(self, session_ids: Sequence[str]) -> Iterator[SessionBundle]:
+        with self._lock:
+            there = [one for one in dict.fromkeys(session_ids) if one in self._rows.sessions]
+            return iter([self._rows.bundle(session_id) for session_id in there])
 
     def find(self, query: SessionQuery) -> Page:
         with self._lock:
@@ -212,6 +224,11 @@ class _Rows:
         self.session(session_id)
         return sorted(self.runs[session_id].values(), key=_run_order)
 
+    def bundle(self, session_id: str) -> SessionBundle:
+        runs = self.ordered(session_id)
+        held = sum(len(run.run_data) for run in runs) <= HELD_BYTES
+        return SessionBundle(self.sessions[session_id], tuple(runs) if held else iter(runs))
+
     def info(self, session_id: str) -> SessionInfo:
         runs = self.runs[session_id].values()
         status = max(runs, key=_run_order).status if runs else None
@@ -223,15 +240,11 @@ class _Rows:
         if stored is None:
             self.add(session, runs)
             return "written"
+        policy = conflict.settled(policy, session, stored)
         there = BundleDigest(stored).drain(self.ordered(session.session_id))
-        if there == BundleDigest(session).drain(runs):
-            return "identical"
-        if policy is ConflictPolicy.SKIP:
-            return "skipped"
-        if policy is ConflictPolicy.ERROR:
-            raise SessionConflictError(
-                session.session_id, "is there already, and differs", hint="skip it or replace it"
-            )
+        same = there == BundleDigest(session).drain(runs)
+        if same or policy is not ConflictPolicy.REPLACE:
+            return conflict.kept(session.session_id, policy, same=same)
         self.drop(session.session_id)
         self.add(session, runs)
         return "replaced"

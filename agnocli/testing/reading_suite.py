@@ -7,11 +7,21 @@ import threading
 
 import pytest
 
-from agnocli.abc import Backend, SessionQuery
+from msgspec.structs import replace
+
+from agnocli.abc import HELD_BYTES, Backend, SessionQuery
 from agnocli.errors import SessionNotFoundError
 from agnocli.records import Run, SessionBundle
 from agnocli.testing.base_suite import Suite, everything, given, same
-from agnocli.testing.records import EPOCH, numbered, sample_bundle, sample_run, sample_session
+from agnocli.testing.records import (
+    EPOCH,
+    document,
+    numbered,
+    sample_bundle,
+    sample_run,
+    sample_session,
+    whole,
+)
 
 STRANGE_IDS = (
     "Abc",
@@ -171,6 +181,110 @@ class ReadingSuite(Suite):
         ids = [f"{number:04}" for number in range(1200)]
         backend.write(sample_bundle(session_id, 0) for session_id in ids)
         assert sorted(bundle.session.session_id for _, bundle in backend.scan()) == ids
+
+    def test_a_scan_reads_only_what_is_wanted(self, backend: Backend) -> None:
+        backend.write([sample_bundle(f"s{number}", number % 3) for number in range(9)])
+        steps = [(cursor, bundle.session.session_id) for cursor, bundle in backend.scan()]
+        asked: list[str] = []
+
+        def wanted(session_id: str) -> bool:
+            asked.append(session_id)
+            return session_id in {"s1", "s5", "s8"}
+
+        found = dict(backend.scan(wanted=wanted))
+        assert [one.session.session_id for one in found.values()] == ["s1", "s5", "s8"]
+        assert sorted(asked) == [f"s{number}" for number in range(9)]
+        rest = backend.scan(after=next(iter(found)), wanted=wanted)
+        assert [bundle.session.session_id for _, bundle in rest] == ["s5", "s8"]
+        assert [cursor for cursor, _ in steps if cursor in found] == list(found)
+        assert list(backend.scan(wanted=lambda session_id: False)) == []
+
+    def test_the_ids_are_those_of_a_scan_in_its_order(self, backend: Backend) -> None:
+        backend.write([sample_bundle(session_id, 1) for session_id in strange_ids(backend)])
+        scanned = [bundle.session.session_id for _, bundle in backend.scan()]
+        assert list(backend.ids()) == scanned
+        assert sorted(scanned) == sorted(strange_ids(backend))
+
+    def test_chosen_sessions_are_read_whole_and_once(self, backend: Backend) -> None:
+        bundles = [sample_bundle(f"s{number}", number % 4) for number in range(12)]
+        backend.write(bundles)
+        found = list(backend.read(["s3", "nobody", "s7", "S3", "s3", "s0"]))
+        read = {one.session.session_id: whole(one, backend.capabilities) for one in found}
+        assert len(found) == 3
+        assert read == given(*(bundles[number] for number in (0, 3, 7)), by=backend)
+        assert list(backend.read([])) == []
+        assert list(backend.read(["nobody"])) == []
+
+    def test_strange_ids_are_read_together(self, backend: Backend) -> None:
+        bundles = [sample_bundle(session_id, 2) for session_id in strange_ids(backend)]
+        backend.write(bundles)
+        found = backend.read([*STRANGE_IDS, "nobody's", "x" * 121])
+        read = {one.session.session_id: whole(one, backend.capabilities) for one in found}
+        assert read == given(*bundles, by=backend)
+
+    def test_runs_with_ties_are_read_in_order_beside_other_sessions(self, backend: Backend) -> None:
+        tied = [replace(run, run_id=f"t.{run.run_id}") for run in tied_runs("t")]
+        shuffled = random.Random(3).sample(tied_runs("s"), len(tied))
+        backend.write([sample_bundle("r", 3), SessionBundle(sample_session("s"), shuffled)])
+        backend.write([SessionBundle(sample_session("t"), reversed(tied))])
+        found = {
+            one.session.session_id: numbered(one.runs) for one in backend.read(["t", "r", "s"])
+        }
+        assert found["s"] == numbered(tied_runs("s"))
+        assert found["t"] == numbered(tied)
+        scanned = {one.session.session_id: numbered(one.runs) for _, one in backend.scan()}
+        assert scanned == found
+
+    def test_many_sessions_are_read_together(self, backend: Backend) -> None:
+        ids = [f"{number:04}" for number in range(1200)]
+        backend.write(
+            sample_bundle(session_id, number % 2) for number, session_id in enumerate(ids)
+        )
+        found = {one.session.session_id: list(one.runs) for one in backend.read(ids)}
+        assert sorted(found) == ids
+        assert [len(found[one]) for one in ids] == [number % 2 for number in range(1200)]
+
+    def test_a_scan_is_of_one_moment(self, backend: Backend, another: Backend) -> None:
+        bundles = [sample_bundle(f"s{number}", 2) for number in range(8)]
+        backend.write(bundles)
+        scan = backend.scan()
+        seen = [next(scan)[1]]
+        another.write([sample_bundle("r0"), sample_bundle("z9")])
+        another.append_run(sample_run("s6", 2))
+        another.delete(["s7", "s3"])
+        seen += [bundle for _, bundle in scan]
+        if not backend.capabilities.one_moment:
+            assert len({bundle.session.session_id for bundle in seen}) == len(seen)
+            return
+        found = {one.session.session_id: whole(one, backend.capabilities) for one in seen}
+        assert found == given(*bundles, by=backend)
+
+    def test_a_session_too_big_to_be_held_is_handed_over_in_a_stream(
+        self, backend: Backend
+    ) -> None:
+        text = "long " * 200_000
+        runs = [
+            sample_run("big", number, run_data=document({"n": number, "content": text}))
+            for number in range(HELD_BYTES // 1_000_000 + 2)
+        ]
+        for run in runs:
+            backend.write([SessionBundle(sample_session(f"small-{run.run_index}"), ())])
+        backend.write([SessionBundle(sample_session("big"), runs), sample_bundle("after", 3)])
+        for bundles in (
+            backend.read(["small-1", "big", "after"]),
+            (one for _, one in backend.scan(wanted=lambda one: not one.startswith("small-2"))),
+        ):
+            held: dict[str, bool] = {}
+            for bundle in bundles:
+                session_id = bundle.session.session_id
+                held[session_id] = isinstance(bundle.runs, tuple)
+                read = [(run.run_index, len(run.run_data)) for run in bundle.runs]
+                if session_id == "big":
+                    assert [index for index, _ in read] == list(range(len(runs)))
+                    assert min(size for _, size in read) > len(text)
+            assert held["big"] is False
+            assert held["after"] is True
+            assert held["small-1"] is True
 
     def test_a_reading_left_half_way_blocks_neither_writing_nor_closing(
         self, backend: Backend, another: Backend

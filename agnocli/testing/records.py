@@ -85,6 +85,8 @@ def comparable(record: Record, capabilities: Capabilities) -> Record:
     changes: dict[str, Any] = {
         "extra": {name: value for name, value in record.extra.items() if value is not None}
     }
+    if not capabilities.keeps_expiry:
+        changes["expires_at"] = None
     if not capabilities.keeps_null_kind and isinstance(record, Session):
         nulls = [name for name in SESSION_DOCUMENTS if getattr(record, name) == NULL]
         record = replace(record, **dict.fromkeys(nulls))

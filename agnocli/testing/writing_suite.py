@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 from msgspec.structs import replace
 
-from agnocli.abc import Backend, ConflictPolicy, WriteResult
-from agnocli.errors import SessionConflictError
+from agnocli.abc import Backend, ConflictPolicy, Loader, WriteResult
+from agnocli.errors import RecordRejectedError, SessionConflictError
 from agnocli.records import Document, Run, SessionBundle
 from agnocli.testing.base_suite import Suite, everything, given
 from agnocli.testing.records import (
@@ -22,10 +23,15 @@ from agnocli.testing.records import (
 )
 
 ERROR, SKIP, REPLACE = ConflictPolicy.ERROR, ConflictPolicy.SKIP, ConflictPolicy.REPLACE
+NEWER = ConflictPolicy.NEWER
 
 
 class Interrupted(Exception):
     """What a source raises half-way."""
+
+
+def loading(backend: Backend) -> AbstractContextManager[None]:
+    return backend.loading() if isinstance(backend, Loader) else nullcontext()
 
 
 def renamed(session_id: str, runs: int = 2) -> SessionBundle:
@@ -169,6 +175,148 @@ class WritingSuite(Suite):
             stored = (*stored, half_done) if there else stored
         assert found == given(*stored, by=backend)
         assert backend.inspect().runs == sum(len(list(bundle.runs)) for bundle in stored)
+
+    @pytest.mark.parametrize(
+        ("moment", "outcome"),
+        [
+            ({"updated_at": EPOCH + 61}, WriteResult(replaced=("a",))),
+            ({"updated_at": EPOCH + 60}, WriteResult(skipped=("a",))),
+            ({"updated_at": EPOCH + 59}, WriteResult(skipped=("a",))),
+            ({"updated_at": None}, WriteResult(skipped=("a",))),
+            ({"updated_at": None, "created_at": EPOCH + 99}, WriteResult(replaced=("a",))),
+        ],
+        ids=range(5),
+    )
+    def test_what_was_updated_later_wins_under_newer(
+        self, backend: Backend, moment: dict[str, int | None], outcome: WriteResult
+    ) -> None:
+        backend.write([sample_bundle("a", 3)])
+        other = sample_bundle("a", 5, name="Other", **moment)
+        lazy = SessionBundle(other.session, iter(other.runs))
+        assert backend.write([lazy, sample_bundle("b")], NEWER) == replace(outcome, written=("b",))
+        a = other if outcome.replaced else sample_bundle("a", 3)
+        assert everything(backend) == given(a, sample_bundle("b"), by=backend)
+
+    @pytest.mark.parametrize("policy", ConflictPolicy)
+    def test_the_session_of_another_user_is_not_written_over(
+        self, backend: Backend, policy: ConflictPolicy
+    ) -> None:
+        mine = sample_bundle("a", 2, user_id="alice")
+        theirs = sample_bundle("a", 3, user_id="bob", updated_at=EPOCH + 99)
+        backend.write([mine])
+        if policy is SKIP:
+            assert backend.write([theirs], policy) == WriteResult(skipped=("a",))
+        else:
+            with pytest.raises(SessionConflictError) as caught:
+                backend.write([theirs], policy)
+            assert caught.value.session_id == "a"
+        assert everything(backend) == given(mine, by=backend)
+
+    def test_a_session_of_nobody_can_be_replaced(self, backend: Backend) -> None:
+        backend.write([sample_bundle("a", user_id=None)])
+        assert backend.write([sample_bundle("a")], REPLACE) == WriteResult(replaced=("a",))
+        assert everything(backend) == given(sample_bundle("a"), by=backend)
+
+    @pytest.mark.parametrize("policy", ConflictPolicy)
+    def test_of_many_each_meets_its_own_fate(
+        self, backend: Backend, policy: ConflictPolicy
+    ) -> None:
+        old = [sample_bundle(f"{number:03}", number % 4) for number in range(0, 300, 3)]
+        backend.write(old)
+        new = [
+            sample_bundle(f"{number:03}", number % 4, name="Other" if number % 2 else "Tea")
+            for number in range(300)
+        ]
+        met = [f"{number:03}" for number in range(0, 300, 3)]
+        same, differ = (
+            [one for one in met if int(one) % 2 == 0],
+            [one for one in met if int(one) % 2],
+        )
+        written = tuple(f"{number:03}" for number in range(300) if number % 3)
+        if policy is ERROR:
+            with pytest.raises(SessionConflictError) as caught:
+                backend.write(new, policy)
+            assert caught.value.session_id == differ[0]
+            return
+        result = backend.write(new, policy)
+        fate = {"replaced" if policy is REPLACE else "skipped": tuple(differ)}
+        assert result == WriteResult(written=written, identical=tuple(same), **fate)
+        kept = [bundle for bundle in old if bundle.session.session_id in differ]
+        left = (
+            new
+            if policy is REPLACE
+            else [*kept, *(one for one in new if one.session.session_id not in differ)]
+        )
+        assert everything(backend) == given(*left, by=backend)
+
+    def test_among_many_the_one_that_takes_a_run_of_another_is_named(
+        self, backend: Backend
+    ) -> None:
+        backend.write([sample_bundle("there", 1)])
+        many = [sample_bundle(f"{number:03}", 2) for number in range(120)]
+        many[70] = SessionBundle(
+            sample_session("thief"),
+            (sample_run("thief", 0), sample_run("thief", 1, run_id="there.run-0")),
+        )
+        with pytest.raises(SessionConflictError) as caught:
+            backend.write(many)
+        assert caught.value.session_id == "thief"
+        found = everything(backend)
+        assert "thief" not in found
+        assert found["there"] == given(sample_bundle("there", 1), by=backend)["there"]
+        if backend.capabilities.atomic_batches:
+            assert set(found) == {"there"}
+
+    def test_among_many_the_one_that_cannot_be_held_is_named(self, backend: Backend) -> None:
+        many = [sample_bundle(f"{number:03}", 2) for number in range(120)]
+        bad = sample_run("bad", 0, run_id="half \ud800 a character")
+        many[70] = SessionBundle(sample_session("bad"), (bad,))
+        with pytest.raises(RecordRejectedError) as caught:
+            backend.write(many)
+        assert (caught.value.session_id, caught.value.json_path) == ("bad", "run_id")
+        found = everything(backend)
+        assert "bad" not in found
+        if backend.capabilities.atomic_batches:
+            assert found == {}
+
+    def test_the_time_of_forgetting_is_kept(self, backend: Backend) -> None:
+        at = (EPOCH + 10 * 365 * 86400) * 1000 + 7
+        runs = (sample_run("a", 0, expires_at=at + 1), sample_run("a", 1, expires_at=None))
+        bundle = SessionBundle(sample_session("a", expires_at=at), runs)
+        backend.write([bundle, sample_bundle("b")])
+        assert everything(backend) == given(bundle, sample_bundle("b"), by=backend)
+        assert backend.write([bundle]) == WriteResult(identical=("a",))
+
+    def test_many_batches_of_a_load_are_all_there(self, backend: Backend, another: Backend) -> None:
+        first = [sample_bundle(f"{number:03}", number % 3) for number in range(200)]
+        second = [sample_bundle(f"{number:03}", number % 3) for number in range(200, 300)]
+        with loading(backend):
+            assert len(backend.write(first).written) == 200
+            assert backend.write(first[:2]) == WriteResult(identical=("000", "001"))
+            assert len(backend.write(second).written) == 100
+        assert everything(backend) == given(*first, *second, by=backend)
+        assert everything(another) == given(*first, *second, by=backend)
+        assert numbered(backend.runs("002")) == [(0, "002.run-0"), (1, "002.run-1")]
+
+    def test_a_load_goes_on_after_an_error(self, backend: Backend) -> None:
+        with pytest.raises(Interrupted), loading(backend):
+            backend.write([sample_bundle("a")])
+            raise Interrupted
+        assert everything(backend) == given(sample_bundle("a"), by=backend)
+        with loading(backend):
+            backend.write([sample_bundle("b"), sample_bundle("a")])
+        assert everything(backend) == given(sample_bundle("a"), sample_bundle("b"), by=backend)
+        assert backend.append_run(sample_run("a", 9)).run_index == 2
+
+    def test_a_load_leaves_the_place_as_writing_does(
+        self, backend: Backend, another: Backend
+    ) -> None:
+        with loading(backend):
+            backend.write([sample_bundle("a")])
+        loaded = another.inspect()
+        backend.delete(["a"])
+        backend.write([sample_bundle("a")])
+        assert loaded == another.inspect()
 
     def test_replacing_leaves_no_run_of_the_old_session(self, backend: Backend) -> None:
         backend.write([sample_bundle("a", 6), sample_bundle("b", 2)])
