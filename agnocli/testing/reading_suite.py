@@ -6,7 +6,6 @@ import random
 import threading
 
 import pytest
-
 from msgspec.structs import replace
 
 from agnocli.abc import HELD_BYTES, Backend, SessionQuery
