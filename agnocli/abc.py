@@ -185,7 +185,29 @@ class Loader(Protocol):
         the end; after an error what was written stays, and a later `loading` goes on from there."""
 
 
-class Backend(Source, Sink, Protocol):
+@runtime_checkable
+class Readable(Protocol):
+    """A source whose sessions can be read in any order."""
+
+    def ids(self) -> Iterator[str]:
+        """The id of every session, once, in the order of `scan`."""
+
+    def read(self, session_ids: Sequence[str]) -> Iterator[SessionBundle]:
+        """Those of these sessions that are there, whole and once each, in an order of the backend's own.
+
+        In few calls to the engine. Runs as in `scan`.
+        """
+
+
+@runtime_checkable
+class Searchable(Protocol):
+    """A source that can be asked for its sessions by what they are."""
+
+    def find(self, query: SessionQuery) -> Page:
+        """One page of a listing, without reading a run's body. A row that cannot be decoded is listed still."""
+
+
+class Backend(Source, Readable, Searchable, Sink, Protocol):
     """A place that holds sessions. Safe to use from several threads and processes."""
 
     def connect(self) -> None:
@@ -203,15 +225,6 @@ class Backend(Source, Sink, Protocol):
         SessionNotFoundError at the call, not at the first step.
         """
 
-    def ids(self) -> Iterator[str]:
-        """The id of every session, once, in the order of `scan`."""
-
-    def read(self, session_ids: Sequence[str]) -> Iterator[SessionBundle]:
-        """Those of these sessions that are there, whole and once each, in an order of the backend's own.
-
-        In few calls to the engine. Runs as in `scan`.
-        """
-
     def append_run(self, run: Run) -> Run:
         """Store a new run behind all others and date the session; its `run_index` is the backend's choice.
 
@@ -220,9 +233,6 @@ class Backend(Source, Sink, Protocol):
 
     def put_run(self, run: Run) -> None:
         """Replace a stored run, by id. Index and creation time stay. RunNotFoundError when it is gone."""
-
-    def find(self, query: SessionQuery) -> Page:
-        """One page of a listing, without reading a run's body. A row that cannot be decoded is listed still."""
 
     def update(
         self,

@@ -16,6 +16,7 @@
     │   └── RunNotFoundError
     ├── ExistsError                   a file that would be overwritten
     ├── RecordRejectedError           a backend cannot hold this record unchanged
+    ├── JobError                      a transfer that another one is at work on, or whose ledger cannot be used
     ├── CodecError                    bytes that are not a JSON document
     ├── ConfirmationRequiredError     a question with nobody to answer it
     └── ModelError                    the model, or the way to it
@@ -93,7 +94,7 @@ class AmbiguousReferenceError(SessionError):
 class SessionConflictError(SessionError):
     def __init__(self, session_id: str, reason: str, *, hint: str | None = None) -> None:
         super().__init__(f"session {session_id!r} {reason}", hint=hint)
-        self.session_id = session_id
+        self.session_id, self.reason = session_id, reason
 
 
 class RunNotFoundError(SessionError):
@@ -112,6 +113,10 @@ class RecordRejectedError(AgnoCLIError):
     def __init__(self, session_id: str, json_path: str, reason: str) -> None:
         super().__init__(f"session {session_id!r} cannot be stored: {json_path} {reason}")
         self.session_id, self.json_path, self.reason = session_id, json_path, reason
+
+
+class JobError(AgnoCLIError):
+    pass
 
 
 class CodecError(AgnoCLIError):

@@ -38,6 +38,7 @@ _STATUS: dict[type[errors.AgnoCLIError], ExitStatus] = {
     errors.AmbiguousReferenceError: ExitStatus.AMBIGUOUS,
     errors.SessionConflictError: ExitStatus.CONFLICT,
     errors.ExistsError: ExitStatus.CONFLICT,
+    errors.JobError: ExitStatus.CONFLICT,
     errors.ConfirmationRequiredError: ExitStatus.CONFIRMATION,
     errors.ModelError: ExitStatus.MODEL,
 }

@@ -17,6 +17,7 @@ from agnocli.records import (
     Document,
     Run,
     Session,
+    SessionBundle,
 )
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -40,6 +41,20 @@ def reject_unholdable(record: Session | Run, can: Capabilities) -> None:
             found = _in_column(name, value, can)
         if found:
             raise RecordRejectedError(record.session_id, *found)
+
+
+def misfit(bundle: SessionBundle, can: Capabilities) -> tuple[str, str] | None:
+    """JSON path and reason of the first value of a session that the backend would refuse or change."""
+    try:
+        reject_unholdable(bundle.session, can)
+    except RecordRejectedError as error:
+        return error.json_path, error.reason
+    for index, run in enumerate(bundle.runs):
+        try:
+            reject_unholdable(run, can)
+        except RecordRejectedError as error:
+            return f"runs[{index}].{error.json_path}", error.reason
+    return None
 
 
 def fits(text: str, can: Capabilities) -> bool:

@@ -1,0 +1,1 @@
+"""Sessions from any source to any sink, durable at every step and proven at the end."""

@@ -1,0 +1,180 @@
+"""From a source into a sink: batch by batch, made durable, then written down, then told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
+from typing import Protocol
+
+from agnocli.abc import ConflictPolicy, Loader, Sink, Source, Wanted, WriteResult
+from agnocli.errors import AgnoCLIError, RecordRejectedError, SessionConflictError
+from agnocli.layout.compare import BundleDigest
+from agnocli.layout.portable import misfit
+from agnocli.records import Run, SessionBundle
+from agnocli.transfer.batching import Parcel, ReadAhead, Sizer, batches, run_bytes, session_bytes
+from agnocli.transfer.ledger import Entry, Ledger
+from agnocli.transfer.options import Change, Counts, SetAside, TransferOptions
+from agnocli.transfer.policies import Adapter
+from agnocli.transfer.reading import Reading, patiently
+from agnocli.transfer.select import Selection
+
+OUTCOMES = ("written", "identical", "skipped", "replaced")
+
+
+class Quarantine(Protocol):
+    def add(self, bundle: SessionBundle, *, json_path: str, reason: str) -> None:
+        """Keep a session that the sink did not take, exactly; durable when this returns."""
+
+
+class Copier:
+    """`done` counts what this process did, by outcome; `copy` tells after every batch."""
+
+    def __init__(
+        self,
+        source: Source,
+        sink: Sink,
+        selection: Selection,
+        options: TransferOptions,
+        ledger: Ledger,
+        quarantine: Quarantine | None,
+    ) -> None:
+        self._source, self._sink, self._selection = source, sink, selection
+        self._options, self._ledger, self._quarantine = options, ledger, quarantine
+        self.adapter = Adapter(sink.capabilities, options)
+        self.done: dict[str, Counts] = {}
+
+    def copy(
+        self, wanted: Wanted | None, tell: Callable[[], None], policy: ConflictPolicy | None = None
+    ) -> None:
+        policy = policy or self._options.policy
+        sizer = Sizer(self._options.batch_bytes)
+        bundles = Reading(self._source, self._selection, wanted, self._unreadable).bundles()
+        with _loading(self._sink), closing(bundles), ReadAhead(bundles) as ahead:
+            for parcel in batches(ahead, sizer):
+                began = time.perf_counter()
+                self._put(parcel, policy)
+                if not parcel.lazy:
+                    sizer.took(time.perf_counter() - began)
+                tell()
+
+    def _put(self, parcel: Parcel, policy: ConflictPolicy) -> None:
+        """Write a parcel; what the sink refuses is adapted or set aside, the rest goes in."""
+        items = [_Item(bundle) for bundle in parcel.bundles]
+        while items:
+            try:
+                result = self._write(items, policy)
+            except RecordRejectedError as error:
+                items = [one for one in items if self._fits(one, error)]
+            except SessionConflictError as error:
+                if policy is ConflictPolicy.ERROR:
+                    raise
+                items = [one for one in items if not self._is_conflict(one, error)]
+            else:
+                self._write_down(items, result)
+                return
+
+    def _write(self, items: list[_Item], policy: ConflictPolicy) -> WriteResult:
+        def attempt() -> WriteResult:
+            for item in items:
+                if item.is_spent:
+                    item.original = self._read_again(item.session_id)
+            return self._sink.write((one.passing() for one in items), policy)
+
+        return patiently(attempt)
+
+    def _read_again(self, session_id: str) -> SessionBundle:
+        found = self._source.scan(wanted=lambda one: one == session_id)
+        return next(bundle for _, bundle in found)
+
+    def _fits(self, item: _Item, error: RecordRejectedError) -> bool:
+        """Whether a session of a refused batch can be tried again. All are looked at, so that one look is enough."""
+        found = item.misfit(self._sink)
+        if found is None and item.session_id == error.session_id:
+            found = error.json_path, error.reason
+        if found is not None and item.adapter is None and self.adapter.does_anything:
+            item.adapter = self.adapter
+            self._ledger.note_changes(item.session_id, item.changes_of(self.adapter))
+            found = item.misfit(self._sink)
+        if found is not None:
+            self._set_aside(item, *found)
+        return found is None
+
+    def _is_conflict(self, item: _Item, error: SessionConflictError) -> bool:
+        if item.session_id != error.session_id:
+            return False
+        self._set_aside(item, "session_id", error.reason)
+        return True
+
+    def _set_aside(self, item: _Item, json_path: str, reason: str) -> None:
+        if self._quarantine is not None:
+            whole = self._read_again(item.session_id) if item.is_spent else item.original
+            self._quarantine.add(whole, json_path=json_path, reason=reason)
+        self._ledger.set_aside(SetAside(item.session_id, json_path, reason))
+
+    def _unreadable(self, session_id: str, error: AgnoCLIError) -> None:
+        """The source itself cannot make a session of what it holds."""
+        self._ledger.set_aside(SetAside(session_id, "session", error.message))
+
+    def _write_down(self, items: list[_Item], result: WriteResult) -> None:
+        outcomes = {one: name for name in OUTCOMES for one in getattr(result, name)}
+        entries = [item.entry(outcomes[item.session_id]) for item in items]
+        self._ledger.record(entries)
+        for item in items:
+            if item.is_spent and item.adapter is not None:
+                self._ledger.note_changes(item.session_id, item.changes)
+        for entry in entries:
+            self.done.setdefault(entry.outcome, Counts()).add(entry.runs, entry.bytes)
+
+
+class _Item:
+    """A session on its way, and what was counted of it when it passed last."""
+
+    def __init__(self, bundle: SessionBundle) -> None:
+        self.original = bundle
+        self.session_id = bundle.session.session_id
+        self.adapter: Adapter | None = None
+        self.changes: list[Change] = []
+        self.is_spent = False
+        """Its runs were a stream, which has been read."""
+
+    def passing(self) -> SessionBundle:
+        """What the sink gets: once more from its beginning whenever it is called."""
+        session, runs = self.original
+        self._digest = BundleDigest(session, exact=True)
+        self._runs, self._bytes, self.changes = 0, session_bytes(session), []
+        counted: Iterable[Run] = self._counted(runs)
+        if isinstance(runs, tuple):
+            counted = tuple(counted)
+        else:
+            self.is_spent = True
+        bundle = SessionBundle(session, counted)
+        return bundle if self.adapter is None else self.adapter.adapt(bundle, self.changes)
+
+    def _counted(self, runs: Iterable[Run]) -> Iterator[Run]:
+        for run in self._digest.watch(runs):
+            self._runs += 1
+            self._bytes += run_bytes(run)
+            yield run
+
+    def misfit(self, sink: Sink) -> tuple[str, str] | None:
+        """Where and why the sink would refuse it. Of a stream only the session can be looked at."""
+        bundle = self.original if self.adapter is None else self.adapter.adapt(self.original)
+        if not isinstance(bundle.runs, tuple):
+            bundle = SessionBundle(bundle.session, ())
+        return misfit(bundle, sink.capabilities)
+
+    def changes_of(self, adapter: Adapter) -> list[Change]:
+        """Of a stream they are known when it has passed."""
+        changes: list[Change] = []
+        if isinstance(self.original.runs, tuple):
+            adapter.adapt(self.original, changes)
+        return changes
+
+    def entry(self, outcome: str) -> Entry:
+        digest, adapted = self._digest.hexdigest(), self.adapter is not None
+        return Entry(self.session_id, outcome, digest, self._runs, self._bytes, adapted)
+
+
+def _loading(sink: Sink) -> AbstractContextManager[None]:
+    return sink.loading() if isinstance(sink, Loader) else nullcontext()

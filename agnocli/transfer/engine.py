@@ -1,0 +1,341 @@
+"""From any source to any sink: check, copy, verify.
+
+Migrate, export, import, backup and restore are this one function.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from agnocli.abc import (
+    Capabilities,
+    ConflictPolicy,
+    Readable,
+    Searchable,
+    SessionQuery,
+    Sink,
+    Source,
+)
+from agnocli.errors import (
+    AgnoCLIError,
+    BackendNotSetUpError,
+    SessionConflictError,
+    UsageError,
+)
+from agnocli.records import SessionBundle
+from agnocli.transfer.copying import Copier, Quarantine
+from agnocli.transfer.idset import IdSet
+from agnocli.transfer.ledger import Job, Ledger
+from agnocli.transfer.options import (
+    Counts,
+    Difference,
+    Observer,
+    Phase,
+    Progress,
+    Shard,
+    TransferOptions,
+    TransferReport,
+    Verify,
+)
+from agnocli.transfer.select import Selection, listed
+from agnocli.transfer.verify import MISSING, Pairs, Verdict
+
+ROUNDS = 3
+"""How often sessions that change while they are copied are copied again."""
+SAMPLE = 1000
+"""About so many sessions are verified as a sample."""
+NAMED = 20
+"""Conflicts that an error names."""
+
+
+def job_of(source: Source, sink: Sink, options: TransferOptions) -> Job:
+    """Addresses and all that decides what arrives; how fast, and how it is verified, does not."""
+    how = ("verify", "batch_bytes")
+    chosen = {
+        name: str(value) if isinstance(value := getattr(options, name), Shard) else value
+        for name in TransferOptions.__struct_fields__
+        if name not in how
+    }
+    return Job(source.address, sink.address, msgspec.json.encode(chosen).decode())
+
+
+def check_ends(source: Source, sink: Sink) -> None:
+    """UsageError for a place that would be copied onto itself."""
+    if source.address == sink.address and source.address != "memory://":
+        raise UsageError(
+            f"source and target are the same place: {source.address}", hint="name another target"
+        )
+
+
+class Transfer:
+    """One transfer. `sink` can also be read, or verifying it is not possible (`copy` None)."""
+
+    def __init__(
+        self,
+        source: Source,
+        sink: Sink,
+        options: TransferOptions,
+        ledger: Ledger,
+        *,
+        copy: Source | None,
+        quarantine: Quarantine | None = None,
+        observer: Observer = lambda progress: None,
+    ) -> None:
+        check_ends(source, sink)
+        self._source, self._sink, self._copy = source, sink, copy
+        self._options, self._ledger, self._observer = options, ledger, observer
+        self._began = time.monotonic()
+        self._selection = Selection(source, options)
+        self._copier = Copier(source, sink, self._selection, options, ledger, quarantine)
+        self._can: Capabilities = sink.capabilities
+        self._verified = Counts()
+        self._respelled: dict[str, int] = {}
+        self._total = total(source, self._selection)
+        self.report = TransferReport(
+            source=source.address,
+            target=sink.address,
+            job=ledger.job.id,
+            resumed=ledger.resumed,
+            not_copied=others(source),
+        )
+
+    def run(self) -> TransferReport:
+        self._check_resumed()
+        if self._options.policy is ConflictPolicy.ERROR:
+            self._check_conflicts()
+        resumed = self._ledger.resumed
+        wanted = (lambda one: not self._ledger.knows(one)) if resumed else None
+        self._copier.copy(wanted, self._tell_copied)
+        if self._copy is not None and self._options.verify is not Verify.NONE:
+            self._verify(self._copy)
+        return self._finished()
+
+    def _check_resumed(self) -> None:
+        """What the ledger says was copied must be there, or it is another place of that address."""
+        if not self._ledger.resumed or not isinstance(self._sink, Readable):
+            return
+        entry = next(self._ledger.entries())
+        if next(_stored(self._sink, [entry.session_id]), None) is None:
+            raise SessionConflictError(
+                entry.session_id,
+                f"was copied to {self._sink.address}, and is not there any more",
+                hint="begin anew with --restart",
+            )
+
+    def _check_conflicts(self) -> None:
+        """SessionConflictError before anything is written."""
+        if not isinstance(self._sink, Readable) or self._copy is None:
+            return
+        found = [one for one in conflicts(self._source, self._copy, self._selection, self._ledger)]
+        if found:
+            others = f", and {len(found) - 1:,} more" if len(found) > 1 else ""
+            raise SessionConflictError(
+                found[0].session_id,
+                f"is there already and differs ({found[0].where}){others}; nothing was written",
+                hint="choose what wins with --on-conflict skip, replace or newer",
+            )
+
+    def _tell_copied(self) -> None:
+        outcomes = self._ledger.outcomes() if self._ledger.resumed else self._copier.done
+        counts = sum_of(outcomes)
+        self._tell(Phase.COPY, counts)
+
+    def _tell(self, phase: Phase, counts: Counts) -> None:
+        progress = Progress(
+            phase=phase,
+            sessions=counts.sessions,
+            runs=counts.runs,
+            bytes=counts.bytes,
+            total=self._total,
+            set_aside=self._ledger.count_set_aside(),
+        )
+        self._observer(progress)
+
+    # verifying
+
+    def _verify(self, copy: Source) -> None:
+        pending: set[str] | None = None
+        for round_ in range(ROUNDS + 1):
+            bad = self._judge(copy, pending)
+            changed = {one.session_id for one in bad if self._has_changed(one)}
+            self._note(verdict for verdict in bad if verdict.session_id not in changed)
+            if not changed:
+                break
+            if round_ == ROUNDS:
+                self.report.unsettled = sorted(changed)
+                break
+            self._copy_again(changed)
+            pending = changed
+        if self._selection.is_all and isinstance(copy, Readable):
+            self.report.extra = sum(not self._ledger.knows(one) for one in _ids(copy))
+
+    def _judge(self, copy: Source, pending: set[str] | None) -> list[Verdict]:
+        """Those that are not the same."""
+        if self._options.verify is Verify.COUNT and isinstance(copy, Searchable):
+            return list(self._miscounted(copy))
+        bad = []
+        told = time.monotonic()
+        for verdict in self._pairs(copy).verdicts(self._to_verify(pending)):
+            if verdict.where is not None:
+                bad.append(verdict)
+                continue
+            self._verified.add(verdict.runs, verdict.bytes)
+            for kind in verdict.respelled:
+                self._respelled[kind] = self._respelled.get(kind, 0) + 1
+            if time.monotonic() - told > 0.1:
+                told = time.monotonic()
+                self._tell(Phase.VERIFY, self._verified)
+        self._tell(Phase.VERIFY, self._verified)
+        return bad
+
+    def _pairs(self, copy: Source) -> Pairs:
+        return Pairs(
+            self._source,
+            copy,
+            self._selection,
+            self._can,
+            adapt=self._adapted,
+            unreadable=lambda session_id, error: None,  # set aside when it was to be copied
+        )
+
+    def _adapted(self, bundle: SessionBundle) -> SessionBundle:
+        entry = self._ledger.entry(bundle.session.session_id)
+        return self._copier.adapter.adapt(bundle) if entry and entry.adapted else bundle
+
+    def _to_verify(self, pending: set[str] | None) -> Any:
+        sample = None
+        if self._options.verify is Verify.SAMPLE and pending is None:
+            sample = Shard(1, max(1, (self._total or 0) // SAMPLE))
+
+        def wanted(session_id: str) -> bool:
+            if pending is not None:
+                return session_id in pending
+            if sample is not None and not sample.has(session_id):
+                return False
+            entry = self._ledger.entry(session_id)
+            if entry is None:
+                return not self._ledger.knows(session_id)  # new since it was copied; or set aside
+            return entry.outcome != "skipped"
+
+        return wanted
+
+    def _has_changed(self, verdict: Verdict) -> bool:
+        """Whether the source has other content than was copied."""
+        entry = self._ledger.entry(verdict.session_id)
+        if entry is None:
+            return True
+        return bool(verdict.digest) and verdict.digest != entry.digest
+
+    def _copy_again(self, changed: set[str]) -> None:
+        new = {one for one in changed if self._ledger.entry(one) is None}
+        if new:
+            self._copier.copy(new.__contains__, self._tell_copied)
+        if ours := changed - new:
+            self._copier.copy(ours.__contains__, self._tell_copied, ConflictPolicy.REPLACE)
+
+    def _note(self, bad: Iterator[Verdict]) -> None:
+        for verdict in bad:
+            if verdict.where == MISSING:
+                self.report.missing.append(verdict.session_id)
+            else:
+                difference = Difference(verdict.session_id, verdict.where or "")
+                self.report.different.append(difference)
+
+    def _miscounted(self, copy: Searchable) -> Iterator[Verdict]:
+        """Sessions that are not there, or have another number of runs."""
+        with IdSet() as seen:
+            for info in listed(copy, SessionQuery()):
+                entry = self._ledger.entry(info.session_id)
+                if entry is None or entry.outcome == "skipped":
+                    continue
+                seen.update([info.session_id])
+                self._verified.add(info.runs, 0)
+                if info.runs != entry.runs:
+                    where = f"{info.runs} runs, not {entry.runs}"
+                    yield Verdict(info.session_id, where, digest=entry.digest)
+            for entry in self._ledger.entries():
+                if entry.outcome != "skipped" and entry.session_id not in seen:
+                    yield Verdict(entry.session_id, MISSING, digest=entry.digest)
+
+    def _finished(self) -> TransferReport:
+        report = self.report
+        report.set_aside = self._ledger.all_set_aside()
+        report.outcomes = self._ledger.outcomes()
+        report.outcomes["read"] = sum_of(report.outcomes)
+        report.outcomes["read"].sessions += len(report.set_aside)
+        report.outcomes["quarantined"] = Counts(sessions=len(report.set_aside))
+        report.outcomes["verified"] = self._verified
+        report.changes = self._ledger.count_changes()
+        report.respelled = self._respelled
+        report.seconds = round(time.monotonic() - self._began, 3)
+        if not (report.is_mismatch or report.unsettled):
+            self._ledger.finish()
+        return report
+
+
+def sum_of(outcomes: dict[str, Counts]) -> Counts:
+    whole = Counts()
+    for one in outcomes.values():
+        whole.sessions += one.sessions
+        whole.runs += one.runs
+        whole.bytes += one.bytes
+    return whole
+
+
+def conflicts(
+    source: Source, sink: Source, selection: Selection, ledger: Ledger | None
+) -> Iterator[Verdict]:
+    """Sessions that are at both places and differ."""
+    with IdSet(_ids(sink) if isinstance(sink, Readable) else ()) as there:
+        if not len(there):
+            return
+
+        def wanted(session_id: str) -> bool:
+            known = ledger is not None and ledger.knows(session_id)
+            return session_id in there and not known
+
+        pairs = Pairs(source, sink, selection, _capabilities(sink), unreadable=_ignored)
+        yield from (one for one in pairs.verdicts(wanted) if one.where is not None)
+
+
+def _ignored(session_id: str, error: AgnoCLIError) -> None:
+    """It is told of when it is to be copied."""
+
+
+def _capabilities(sink: Any) -> Capabilities:
+    found: Capabilities = sink.capabilities
+    return found
+
+
+def _ids(source: Readable) -> Iterator[str]:
+    """None of a place where nothing was ever written."""
+    try:
+        yield from source.ids()
+    except BackendNotSetUpError:
+        return
+
+
+def _stored(sink: Readable, ids: list[str]) -> Iterator[SessionBundle]:
+    try:
+        yield from sink.read(ids)
+    except BackendNotSetUpError:
+        return
+
+
+def total(source: Source, selection: Selection) -> int | None:
+    """How many sessions are meant, where that can be known without reading all."""
+    if selection.total is not None:
+        return selection.total
+    if not isinstance(source, Searchable) or not selection.is_all:
+        return None
+    return source.find(SessionQuery(limit=1)).total
+
+
+def others(source: Source) -> dict[str, int]:
+    """What else is at the source, which no transfer copies, with the number of its records."""
+    inspect = getattr(source, "inspect", None)
+    return dict(inspect().others) if inspect is not None else {}

@@ -1,0 +1,252 @@
+"""What a job has done so far, in an SQLite file of its own: written after the sink has it, before anybody is told."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from agnocli import codec
+from agnocli.errors import JobError
+from agnocli.transfer.options import Change, Counts, SetAside
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS job (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sessions (
+    session_id BLOB PRIMARY KEY, outcome TEXT NOT NULL, digest TEXT NOT NULL,
+    runs INTEGER NOT NULL, bytes INTEGER NOT NULL, adapted INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS set_aside (
+    session_id BLOB PRIMARY KEY, json_path TEXT NOT NULL, reason TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS changes (
+    session_id BLOB NOT NULL, run_id BLOB, json_path TEXT NOT NULL, kind TEXT NOT NULL, before TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS changes_session ON changes (session_id);
+"""
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What makes two transfers the same one: addresses, and everything that decides what arrives."""
+
+    source: str
+    target: str
+    choices: str
+
+    @property
+    def id(self) -> str:
+        text = codec.encode([self.source, self.target, self.choices])
+        return blake2b(text, digest_size=6).hexdigest()
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A session that the sink has: `digest` is of what was read, to the byte."""
+
+    session_id: str
+    outcome: str
+    digest: str
+    runs: int
+    bytes: int
+    adapted: bool = False
+
+
+class Ledger:
+    """Of one job, held by one process at a time. Without a path it is gone at the end.
+
+    JobError when another process works on this job, or the file is another job's.
+    """
+
+    def __init__(self, path: Path | None, job: Job, *, restart: bool = False) -> None:
+        self.path, self.job = path, job
+        self._lock: int | None = None
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = _locked(path)
+        try:
+            self._open(restart)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, restart: bool) -> None:
+        with _told(self.path):
+            self._db = sqlite3.connect(
+                self.path or "", isolation_level=None, check_same_thread=False
+            )
+            if self.path is not None:
+                self.path.chmod(0o600)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.executescript(_TABLES)
+        self._check_job()
+        if restart or self.is_finished:
+            self._forget()
+        self.resumed = self._is_begun()
+        self._set(
+            "job", codec.encode([self.job.source, self.job.target, self.job.choices]).decode()
+        )
+
+    def _check_job(self) -> None:
+        found = self._get("job")
+        if found is not None and codec.decode(found) != [*msgspec.structs.astuple(self.job)]:
+            source, target, _ = codec.decode(found)
+            raise JobError(
+                f"{self.path} is the ledger of another job: {source} to {target}",
+                hint="give another file with --ledger, or none: each job finds its own",
+            )
+
+    def _forget(self) -> None:
+        with self._transaction():
+            for table in ("job", "sessions", "set_aside", "changes"):
+                self._db.execute(f"DELETE FROM {table}")
+
+    def _is_begun(self) -> bool:
+        return self._db.execute("SELECT 1 FROM sessions LIMIT 1").fetchone() is not None
+
+    @property
+    def is_finished(self) -> bool:
+        return self._get("finished") is not None
+
+    def finish(self) -> None:
+        """The next transfer of this job begins anew."""
+        self._set("finished", "yes")
+
+    def _get(self, key: str) -> str | None:
+        with _told(self.path):
+            row = self._db.execute("SELECT value FROM job WHERE key = ?", [key]).fetchone()
+        return row[0] if row else None
+
+    def _set(self, key: str, value: str) -> None:
+        with _told(self.path):
+            self._db.execute("INSERT OR REPLACE INTO job VALUES (?, ?)", [key, value])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with _told(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+
+    def record(self, entries: Iterable[Entry]) -> None:
+        rows = [(_raw(one.session_id), *msgspec.structs.astuple(one)[1:]) for one in entries]
+        with self._transaction():
+            self._db.executemany("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?)", rows)
+            self._db.executemany(
+                "DELETE FROM set_aside WHERE session_id = ?", [row[:1] for row in rows]
+            )
+
+    def set_aside(self, one: SetAside) -> None:
+        with self._transaction():
+            row = (_raw(one.session_id), one.json_path, one.reason)
+            self._db.execute("INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?)", row)
+
+    def note_changes(self, session_id: str, changes: Iterable[Change]) -> None:
+        """What a policy changes in a session, before the session is written."""
+        rows = [
+            (
+                _raw(one.session_id),
+                one.run_id and _raw(one.run_id),
+                one.json_path,
+                one.kind,
+                one.before,
+            )
+            for one in changes
+        ]
+        with self._transaction():
+            self._db.execute("DELETE FROM changes WHERE session_id = ?", [_raw(session_id)])
+            self._db.executemany("INSERT INTO changes VALUES (?, ?, ?, ?, ?)", rows)
+
+    def entry(self, session_id: str) -> Entry | None:
+        with _told(self.path):
+            row = self._db.execute(
+                "SELECT * FROM sessions WHERE session_id = ?", [_raw(session_id)]
+            ).fetchone()
+        return None if row is None else Entry(session_id, *row[1:-1], bool(row[-1]))
+
+    def entries(self) -> Iterator[Entry]:
+        for row in self._db.execute("SELECT * FROM sessions"):
+            yield Entry(_text(row[0]), *row[1:-1], bool(row[-1]))
+
+    def knows(self, session_id: str) -> bool:
+        """Whether it was copied or set aside."""
+        raw = _raw(session_id)
+        sql = "SELECT 1 FROM sessions WHERE session_id = ?1 UNION ALL SELECT 1 FROM set_aside WHERE session_id = ?1"
+        return self._db.execute(sql, [raw]).fetchone() is not None
+
+    def all_set_aside(self) -> list[SetAside]:
+        rows = self._db.execute("SELECT * FROM set_aside ORDER BY session_id")
+        return [SetAside(_text(row[0]), *row[1:]) for row in rows]
+
+    def count_set_aside(self) -> int:
+        return int(self._db.execute("SELECT COUNT(*) FROM set_aside").fetchone()[0])
+
+    def count_changes(self) -> int:
+        return int(self._db.execute("SELECT COUNT(*) FROM changes").fetchone()[0])
+
+    def changes(self) -> Iterator[Change]:
+        for session_id, run_id, *rest in self._db.execute("SELECT * FROM changes ORDER BY rowid"):
+            yield Change(_text(session_id), run_id and _text(run_id), *rest)
+
+    def outcomes(self) -> dict[str, Counts]:
+        rows = self._db.execute(
+            "SELECT outcome, COUNT(*), SUM(runs), SUM(bytes) FROM sessions GROUP BY outcome"
+        )
+        return {outcome: Counts(*counts) for outcome, *counts in rows}
+
+    def close(self) -> None:
+        if (db := getattr(self, "_db", None)) is not None:
+            db.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _locked(path: Path) -> int:
+    lock = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise JobError(
+            "another process is at work on this job", hint="wait for it, or stop it first"
+        ) from error
+    return lock
+
+
+@contextmanager
+def _told(path: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise JobError(
+            f"the ledger {path or 'of this job'} cannot be used: {error}",
+            hint="what was copied is safe; free some space, or give another file with --ledger",
+        ) from error
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogatepass")

@@ -1,0 +1,106 @@
+"""A source read to its end: over a server that was away for a moment, and over what nobody can read."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import dropwhile
+from threading import Event
+from typing import TypeVar
+
+from agnocli.abc import Cursor, Readable, Source, Wanted
+from agnocli.errors import AgnoCLIError, CodecError, LayoutError
+from agnocli.records import SessionBundle
+from agnocli.transfer.select import Selection
+
+PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds before each further attempt."""
+
+Result = TypeVar("Result")
+
+
+def patiently(attempt: Callable[[], Result]) -> Result:
+    """Try again while a retry may help; the last error is the caller's."""
+    for pause in PAUSES:
+        try:
+            return attempt()
+        except AgnoCLIError as error:
+            if not error.transient:
+                raise
+        Event().wait(pause)
+    return attempt()
+
+
+class Reading:
+    """`unreadable` is told of each session that the source cannot make a record of; the rest goes on."""
+
+    def __init__(
+        self,
+        source: Source,
+        selection: Selection,
+        wanted: Wanted | None,
+        unreadable: Callable[[str, AgnoCLIError], None],
+    ) -> None:
+        self._source, self._selection = source, selection
+        self._more, self._unreadable = wanted, unreadable
+        self._passed: set[str] = set()
+        self._last: tuple[Cursor, str] | None = None
+
+    def bundles(self) -> Iterator[SessionBundle]:
+        attempts = 0
+        while True:
+            before = self._last
+            try:
+                yield from self._scan()
+                return
+            except (CodecError, LayoutError) as error:
+                self._pass_over(error)
+            except AgnoCLIError as error:
+                attempts = 0 if self._last != before else attempts
+                if not error.transient or attempts == len(PAUSES):
+                    raise
+                Event().wait(PAUSES[attempts])
+                attempts += 1
+
+    def _scan(self) -> Iterator[SessionBundle]:
+        after = self._last[0] if self._last else None
+        everything = self._selection.is_all and self._more is None and not self._passed
+        for cursor, bundle in self._source.scan(
+            after=after, wanted=None if everything else self._wanted
+        ):
+            if self._selection.means(bundle):
+                yield bundle
+            self._last = cursor, bundle.session.session_id
+
+    def _wanted(self, session_id: str) -> bool:
+        return (
+            self._selection.wanted(session_id)
+            and session_id not in self._passed
+            and (self._more is None or self._more(session_id))
+        )
+
+    def _pass_over(self, error: AgnoCLIError) -> None:
+        """Find the session that made a scan fail, and read on without it."""
+        if not isinstance(self._source, Readable):
+            raise error
+        for session_id in self._rest(self._source):
+            try:
+                _read_whole(self._source, session_id)
+            except (CodecError, LayoutError) as found:
+                self._passed.add(session_id)
+                self._unreadable(session_id, found)
+                return
+        raise error
+
+    def _rest(self, source: Readable) -> Iterator[str]:
+        """What is wanted behind the last one that could be read."""
+        ids = source.ids()
+        if self._last is not None:
+            ids = dropwhile(lambda one: one != self._last[1], ids)  # type: ignore[index]
+            next(ids, None)
+        return (one for one in ids if self._wanted(one))
+
+
+def _read_whole(source: Readable, session_id: str) -> None:
+    for bundle in source.read([session_id]):
+        deque(bundle.runs, maxlen=0)

@@ -1,0 +1,148 @@
+"""Whether a copy holds what its source holds: both are read again and compared by value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+
+import msgspec
+
+from agnocli.abc import Capabilities, Readable, Source, Wanted
+from agnocli.errors import AgnoCLIError, BackendNotSetUpError
+from agnocli.layout.compare import BundleDigest, Comparison
+from agnocli.records import SessionBundle
+from agnocli.transfer.batching import Parcel, ReadAhead
+from agnocli.transfer.idset import IdSet
+from agnocli.transfer.ledger import Entry, Job, Ledger
+from agnocli.transfer.reading import Reading, patiently
+from agnocli.transfer.select import Selection
+
+Adapt = Callable[[SessionBundle], SessionBundle]
+"""What was written instead of a session, where a policy had to change it."""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """`where` is None when the copy is the same. `digest` of the source's session, to the byte, when it is not."""
+
+    session_id: str
+    where: str | None
+    runs: int = 0
+    bytes: int = 0
+    respelled: frozenset[str] = frozenset()
+    digest: str = ""
+
+
+MISSING = "is missing"
+
+
+class Pairs:
+    """Every meant session of a source beside its copy, whichever of the two can be read by id."""
+
+    def __init__(
+        self,
+        source: Source,
+        copy: Source,
+        selection: Selection,
+        can: Capabilities,
+        *,
+        adapt: Adapt = lambda bundle: bundle,
+        unreadable: Callable[[str, AgnoCLIError], None],
+    ) -> None:
+        self._source, self._copy, self._selection = source, copy, selection
+        self._can, self._adapt, self._unreadable = can, adapt, unreadable
+
+    def verdicts(self, wanted: Wanted | None = None) -> Iterator[Verdict]:
+        if isinstance(self._copy, Readable):
+            return self._from_source(self._copy, wanted)
+        if isinstance(self._source, Readable):
+            return self._from_copy(self._source, wanted)
+        return self._by_digest(wanted)
+
+    def _from_source(self, copy: Readable, wanted: Wanted | None) -> Iterator[Verdict]:
+        for parcel in self._parcels(self._source, wanted):
+            ones = {one.session.session_id: one for one in parcel.bundles}
+
+            def compare(
+                parcel: Parcel = parcel, ones: dict[str, SessionBundle] = ones
+            ) -> list[Verdict]:
+                if parcel.spent:
+                    ones |= _again(self._source, ones)
+                parcel.spent = parcel.lazy
+                found = [
+                    self._verdict(ones[other.session.session_id], other)
+                    for other in _read(copy, list(ones))
+                ]
+                seen = {one.session_id for one in found}
+                return found + [_missing(ones[one]) for one in ones if one not in seen]
+
+            yield from patiently(compare)
+
+    def _from_copy(self, source: Readable, wanted: Wanted | None) -> Iterator[Verdict]:
+        """The copy is read in its own order; what it has not is missing."""
+        with IdSet() as seen:
+            for parcel in self._parcels(self._copy, wanted):
+                others = {one.session.session_id: one for one in parcel.bundles}
+                seen.update(others)
+                for one in source.read(list(others)):
+                    yield self._verdict(one, others[one.session.session_id])
+            for session_id in source.ids():
+                meant = self._selection.wanted(session_id) and (
+                    wanted is None or wanted(session_id)
+                )
+                if meant and session_id not in seen:
+                    yield Verdict(session_id, MISSING)
+
+    def _by_digest(self, wanted: Wanted | None) -> Iterator[Verdict]:
+        with Ledger(None, Job("", "", "")) as copies:
+            for bundle in self._reading(self._copy, wanted):
+                digest = BundleDigest(bundle.session).drain(bundle.runs)
+                copies.record([Entry(bundle.session.session_id, "", digest, 0, 0)])
+            for bundle in self._reading(self._source, wanted):
+                session_id = bundle.session.session_id
+                entry = copies.entry(session_id)
+                digest = BundleDigest(bundle.session).drain(bundle.runs)
+                where = MISSING if entry is None else None if entry.digest == digest else "session"
+                yield Verdict(session_id, where)
+
+    def _reading(self, source: Source, wanted: Wanted | None) -> Iterator[SessionBundle]:
+        return Reading(source, self._selection, wanted, self._unreadable).bundles()
+
+    def _parcels(self, source: Source, wanted: Wanted | None) -> Iterator[Parcel]:
+        bundles = self._reading(source, wanted)
+        with closing(bundles), ReadAhead(bundles) as ahead:  # type: ignore[type-var]
+            yield from ahead
+
+    def _verdict(self, one: SessionBundle, other: SessionBundle) -> Verdict:
+        compared = Comparison(self._adapt(one), other, self._can)
+        return Verdict(
+            one.session.session_id,
+            compared.difference,
+            compared.runs,
+            compared.bytes,
+            frozenset(compared.respelled),
+            digest_of(one) if compared.difference else "",
+        )
+
+
+def digest_of(bundle: SessionBundle) -> str:
+    """To the byte; empty when the runs were a stream."""
+    if not isinstance(bundle.runs, tuple):
+        return ""
+    return BundleDigest(bundle.session, exact=True).drain(bundle.runs)
+
+
+def _missing(one: SessionBundle) -> Verdict:
+    return Verdict(one.session.session_id, MISSING, digest=digest_of(one))
+
+
+def _again(source: Source, ids: Iterable[str]) -> dict[str, SessionBundle]:
+    wanted = frozenset(ids)
+    found = source.scan(wanted=wanted.__contains__)
+    return {bundle.session.session_id: bundle for _, bundle in found}
+
+
+def _read(copy: Readable, ids: list[str]) -> Iterator[SessionBundle]:
+    try:
+        yield from copy.read(ids)
+    except BackendNotSetUpError:  # nothing was ever written there
+        return
