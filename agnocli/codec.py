@@ -19,13 +19,20 @@ from agnocli.errors import CodecError
 from agnocli.records import Document
 
 _fast = msgspec.json.Decoder()
+_check = msgspec.json.Decoder(msgspec.Raw).decode
+_quote = msgspec.json.Encoder().encode
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _tolerant_decoder = json.JSONDecoder(parse_int=lambda digits: _integer(digits))
 
 _PART = 4000
 """Digits that are converted at once; the interpreter refuses more than 4,300 by default."""
 _LONG = 10**_PART
+STRICT_DEPTH = 128
+"""Levels of objects and arrays that every parser can be trusted with."""
 _BLANKS = " \t\n\r"
+_NO_STRUCTURE = bytes(byte for byte in range(256) if byte not in b'"[]{}')
+_AS_BRACES = bytes.maketrans(b"[]", b"{}")
+_SURROGATE = re.compile(rb"\\(?:u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL)
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)"
 )
@@ -183,6 +190,49 @@ def _character(escape: re.Match[bytes]) -> bytes:
     if character < " " or character in '"\\' or "\ud800" <= character <= "\udfff":
         return spelled
     return str(character).encode()
+
+
+def quoted(text: str) -> bytes:
+    """A JSON string with its characters as they are. UnicodeEncodeError where UTF-8 has none for one."""
+    return _quote(text)
+
+
+def is_strict(document: bytes) -> bool:
+    """Whether every parser reads it: JSON by RFC 8259, in UTF-8, at most STRICT_DEPTH levels deep."""
+    try:
+        if not document.isascii():
+            document.decode()
+        if _may_be_deep(document) and _depth(document) > STRICT_DEPTH:
+            return False
+        return _is_json(document) or _is_json(_SURROGATE.sub(_whole_character, document))
+    except UnicodeDecodeError:
+        return False
+
+
+def _is_json(document: bytes) -> bool:
+    try:
+        _check(document)
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+    return True
+
+
+def _whole_character(escape: re.Match[bytes]) -> bytes:
+    """msgspec refuses half a surrogate pair, which the grammar allows."""
+    return rb"\u0041" if len(escape[0]) > 2 else escape[0]
+
+
+def _may_be_deep(document: bytes) -> bool:
+    return document.count(b"[") + document.count(b"{") > STRICT_DEPTH
+
+
+def _depth(document: bytes) -> int:
+    """Levels in JSON text, without recursion; more than STRICT_DEPTH are not counted out."""
+    bare = document.replace(rb"\\", b"").replace(rb"\"", b"").translate(_AS_BRACES, _NO_STRUCTURE)
+    braces, depth = re.sub(rb'"[^"]*"', b"", bare), 0
+    while braces and depth <= STRICT_DEPTH:
+        braces, depth = braces.replace(b"{}", b""), depth + 1
+    return depth
 
 
 def raw_members(document: Document | None) -> dict[str, Any]:
