@@ -20,7 +20,7 @@ from agnocli.records import Document
 
 _fast = msgspec.json.Decoder()
 _check = msgspec.json.Decoder(msgspec.Raw).decode
-_quote = msgspec.json.Encoder().encode
+_compact = msgspec.json.Encoder().encode
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _tolerant_decoder = json.JSONDecoder(parse_int=lambda digits: _integer(digits))
 
@@ -31,6 +31,7 @@ STRICT_DEPTH = 128
 """Levels of objects and arrays that every parser can be trusted with."""
 _BLANKS = " \t\n\r"
 _NO_STRUCTURE = bytes(byte for byte in range(256) if byte not in b'"[]{}')
+_NO_OPENING = bytes(byte for byte in range(256) if byte not in b"[{")
 _AS_BRACES = bytes.maketrans(b"[]", b"{}")
 _SURROGATE = re.compile(rb"\\(?:u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL)
 _ESCAPE = re.compile(
@@ -192,9 +193,9 @@ def _character(escape: re.Match[bytes]) -> bytes:
     return str(character).encode()
 
 
-def quoted(text: str) -> bytes:
-    """A JSON string with its characters as they are. UnicodeEncodeError where UTF-8 has none for one."""
-    return _quote(text)
+def compact(value: object) -> bytes:
+    """What JSON has, without blanks and with its characters as they are. UnicodeEncodeError for a lone surrogate."""
+    return _compact(value)
 
 
 def is_strict(document: bytes) -> bool:
@@ -202,7 +203,7 @@ def is_strict(document: bytes) -> bool:
     try:
         if not document.isascii():
             document.decode()
-        if _may_be_deep(document) and _depth(document) > STRICT_DEPTH:
+        if len(document.translate(None, _NO_OPENING)) > STRICT_DEPTH and _is_deep(document):
             return False
         return _is_json(document) or _is_json(_SURROGATE.sub(_whole_character, document))
     except UnicodeDecodeError:
@@ -222,17 +223,13 @@ def _whole_character(escape: re.Match[bytes]) -> bytes:
     return rb"\u0041" if len(escape[0]) > 2 else escape[0]
 
 
-def _may_be_deep(document: bytes) -> bool:
-    return document.count(b"[") + document.count(b"{") > STRICT_DEPTH
-
-
-def _depth(document: bytes) -> int:
-    """Levels in JSON text, without recursion; more than STRICT_DEPTH are not counted out."""
+def _is_deep(document: bytes) -> bool:
+    """Whether JSON text has more than STRICT_DEPTH levels, without recursion."""
     bare = document.replace(rb"\\", b"").replace(rb"\"", b"").translate(_AS_BRACES, _NO_STRUCTURE)
-    braces, depth = re.sub(rb'"[^"]*"', b"", bare), 0
-    while braces and depth <= STRICT_DEPTH:
-        braces, depth = braces.replace(b"{}", b""), depth + 1
-    return depth
+    braces = re.sub(rb'"[^"]*"', b"", bare)
+    for _ in range(STRICT_DEPTH):
+        braces = braces.replace(b"{}", b"")
+    return bool(braces)
 
 
 def raw_members(document: Document | None) -> dict[str, Any]:

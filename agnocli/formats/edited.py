@@ -60,7 +60,8 @@ class EditedReader:
 
     def _record(self) -> Iterator[Record]:
         """One, or none where a file's counts stand."""
-        line, head, done = self._walker.line, [], False
+        line, done = self._walker.line, False
+        head: list[bytes] = []
         for key in self._walker.members():
             if key == "runs":
                 done = True

@@ -98,8 +98,7 @@ class SealedReader:
         return piece, mark
 
     def _add(self, piece: bytes, mark: bytes) -> None:
-        self._tally.add(piece)
-        self._tally.add(mark)
+        self._tally.add(piece + mark)
 
     def _bad(self, mark: bytes) -> FileFormatError:
         """A piece with no mark behind it is the last there is."""

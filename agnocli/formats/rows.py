@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from agnocli import codec
 from agnocli.errors import CodecError, RecordRejectedError
 from agnocli.formats.values import from_json, to_json
@@ -26,29 +28,32 @@ from agnocli.records import (
     Session,
 )
 
-_INT64 = range(-(2**63), 2**63)
-_BLANKS = b" \t\n\r"
+_OPTIONAL = ("extra", "expires_at", "exact")
 
 
 class _Kind(NamedTuple):
     what: str
     columns: tuple[str, ...]
-    documents: frozenset[str]
+    documents: tuple[str, ...]
+    ids: tuple[str, ...]
+    others: tuple[str, ...]
+    """What else stands in such an object, and is not of the row."""
     keys: tuple[bytes, ...]
     """The columns' names as they begin a member."""
-    ids: tuple[str, ...]
-    members: frozenset[str]
-    """All that may be in an object of this kind."""
+    decoder: msgspec.json.Decoder[Any]
 
 
 def _kind(what: str, columns: tuple[str, ...], documents: tuple[str, ...], *others: str) -> _Kind:
     keys = tuple(
-        b"%b%b: " % (b", " if number else b"{", codec.quoted(name))
+        b"%b%b: " % (b", " if number else b"{", codec.compact(name))
         for number, name in enumerate(columns)
     )
     ids = tuple(name for name in columns if name in ("session_id", "run_id"))
-    members = frozenset((*columns, "extra", "expires_at", "exact", *others))
-    return _Kind(what, columns, frozenset(documents), keys, ids, members)
+    fields: list[Any] = [(name, msgspec.Raw if name in documents else Any) for name in columns]
+    optional: list[tuple[str, Any, object]] = [(name, Any, None) for name in _OPTIONAL]
+    optional += [(name, msgspec.Raw, None) for name in others]
+    row = msgspec.defstruct(what, [*fields, *optional], forbid_unknown_fields=True)
+    return _Kind(what, columns, documents, ids, others, keys, msgspec.json.Decoder(row))
 
 
 _SESSION = _kind("session", SESSION_COLUMNS, SESSION_DOCUMENTS, "runs", "sha256", "error")
@@ -65,7 +70,8 @@ def run_row(run: Run) -> bytes:
 
 
 def _row(record: Session | Run, kind: _Kind) -> bytes:
-    parts, exact = [], {}
+    parts: list[bytes] = []
+    exact: dict[str, object] = {}
     for name, key in zip(kind.columns, kind.keys, strict=True):
         value = getattr(record, name)
         text = _document(value) if name in kind.documents else _plain(value)
@@ -87,7 +93,7 @@ def _document(document: Document | None) -> bytes | None:
     """Its own text, None where that cannot stand in a row."""
     if document is None:
         return b"null"
-    if document == NULL or not document or document[0] in _BLANKS or document[-1] in _BLANKS:
+    if document == NULL or document.startswith(b" ") or document.endswith(b" "):
         return None
     if b"\n" in document or b"\t" in document or b"\r" in document:
         return None
@@ -97,10 +103,10 @@ def _document(document: Document | None) -> bytes | None:
 def _plain(value: object) -> bytes | None:
     if value is None:
         return b"null"
-    if type(value) is int and value in _INT64:
+    if type(value) is int and -(2**63) <= value < 2**63:
         return b"%d" % value
     try:
-        return codec.quoted(value) if type(value) is str else None
+        return codec.compact(value) if type(value) is str else None
     except UnicodeEncodeError:
         return None
 
@@ -117,9 +123,16 @@ def _readable(value: object) -> object:
 
 def _members(record: Session | Run, name: str, values: Mapping[str, object]) -> bytes:
     try:
-        return b', "%b": %b' % (name.encode(), codec.encode(to_json(dict(values))))
+        return b', "%b": %b' % (name.encode(), _json(to_json(dict(values))))
     except CodecError as error:
         raise RecordRejectedError(record.session_id, name, error.message) from error
+
+
+def _json(value: object) -> bytes:
+    try:
+        return codec.compact(value)
+    except ValueError:  # an integer of more digits than the interpreter converts
+        return codec.encode(value)
 
 
 def to_session(text: bytes) -> Session:
@@ -132,34 +145,59 @@ def to_run(text: bytes) -> Run:
 
 
 def _values(text: bytes, kind: _Kind) -> dict[str, Any]:
-    members = codec.raw_members(Document(text))
-    if unknown := members.keys() - kind.members:
-        raise CodecError(f"a {kind.what} has no {min(unknown)!r}")
-    exact = _decoded(members, "exact")
-    values: dict[str, Any] = {"extra": _decoded(members, "extra")}
-    for name in kind.columns:
-        if name not in members:
-            raise CodecError(f"the {kind.what} has lost its {name!r}")
-        raw = bytes(members[name])
-        if raw == b"null":
-            values[name] = _exact(exact.get(name), document=name in kind.documents)
-        else:
-            values[name] = raw if name in kind.documents else codec.decode(raw)
-    if "expires_at" in members:
-        values["expires_at"] = codec.decode(members["expires_at"])
+    values = _members_of(text, kind)
+    exact, extra = values.pop("exact"), values.pop("extra")
+    for name in kind.documents:
+        raw = bytes(values[name])
+        values[name] = None if raw == b"null" else raw
+    for name, value in _restored(exact).items():
+        if name not in kind.columns:
+            raise CodecError(f"a {kind.what} has no {name!r}")
+        if values[name] is None:
+            values[name] = _exact(value, document=name in kind.documents)
     if any(not isinstance(values[name], str) for name in kind.ids):
         raise CodecError(f"the id of a {kind.what} is text")
+    values["extra"] = _restored(extra)
     return values
 
 
-def _decoded(members: Mapping[str, Any], name: str) -> dict[str, Any]:
-    if name not in members:
+def _members_of(text: bytes, kind: _Kind) -> dict[str, Any]:
+    """All that are of the row, JSON columns as their text."""
+    try:
+        found = msgspec.structs.asdict(kind.decoder.decode(text))
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        found = _slowly(text, kind)
+    for name in kind.others:
+        found.pop(name, None)
+    return found
+
+
+def _slowly(text: bytes, kind: _Kind) -> dict[str, Any]:
+    """What msgspec refuses: half surrogate pairs, and rows that are not as they should be."""
+    members = codec.raw_members(Document(text))
+    for name in members.keys() - {*kind.columns, *_OPTIONAL, *kind.others}:
+        raise CodecError(f"a {kind.what} has no {name!r}")
+    for name in kind.columns:
+        if name not in members:
+            raise CodecError(f"the {kind.what} has lost its {name!r}")
+    kept = (*kind.documents, *kind.others)
+    found = {name: raw if name in kept else codec.decode(raw) for name, raw in members.items()}
+    return dict.fromkeys(_OPTIONAL) | found
+
+
+def _restored(values: object) -> dict[str, Any]:
+    """Of a member that need not be there."""
+    restored = from_json(values)
+    if restored is None:
         return {}
-    value = from_json(codec.decode(members[name]))
-    if not isinstance(value, dict):
-        raise CodecError(f"{name!r} is no object")
-    return value
+    if not isinstance(restored, dict):
+        raise CodecError("what was an object is none")
+    return restored
 
 
 def _exact(value: Any, *, document: bool) -> Any:
-    return value.encode() if document and isinstance(value, str) else value
+    if not document:
+        return value
+    if not isinstance(value, str | bytes):
+        raise CodecError("the exact form of a document is its text")
+    return value.encode() if isinstance(value, str) else value

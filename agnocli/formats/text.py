@@ -72,13 +72,14 @@ def pieces(text: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:
     """Each with the tab or line end behind it; the last one, with nothing behind it, may be empty."""
     held: list[bytes] = []
     for block in text:
-        for line_number, line in enumerate(block.split(b"\n")):
-            if line_number:
-                yield b"".join(held), b"\n"
-                held = []
-            for number, piece in enumerate(line.split(b"\t")):
-                if number:
-                    yield b"".join(held), b"\t"
-                    held = []
-                held.append(piece)
+        start, tab, line = 0, block.find(b"\t"), block.find(b"\n")
+        while (end := min(tab, line) if tab >= 0 <= line else max(tab, line)) >= 0:
+            held.append(block[start:end])
+            yield b"".join(held), block[end : end + 1]
+            held, start = [], end + 1
+            if end == tab:
+                tab = block.find(b"\t", start)
+            else:
+                line = block.find(b"\n", start)
+        held.append(block[start:])
     yield b"".join(held), b""
