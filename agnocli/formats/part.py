@@ -60,7 +60,7 @@ class PlainPart:
         self._file.truncate()
 
     def commit(self) -> None:
-        _sync(self._file)
+        sync(self._file)
 
     def finish(self) -> None:
         self.commit()
@@ -112,17 +112,17 @@ class PackedPart:
         del self._rest[rest:]
 
     def commit(self) -> None:
-        _sync(self._file)
+        sync(self._file)
         fresh = self._rest_path.with_name(f"{self._rest_path.name}.new")
-        with _created(fresh) as file:
+        with created(fresh) as file:
             file.write(self._number().to_bytes(8, "big") + self._rest)
-            _sync(file)
+            sync(file)
         fresh.replace(self._rest_path)
 
     def finish(self) -> None:
         if self._rest:
             self._append(bytes(self._rest))
-        _sync(self._file)
+        sync(self._file)
         self._rest_path.unlink(missing_ok=True)
         self._path.replace(self._target)
         _sync_folder(self._target.parent)
@@ -203,14 +203,14 @@ class PipePart:
         self._spool.close()
 
 
-def _created(path: Path) -> BinaryIO:
+def created(path: Path) -> BinaryIO:
     """Open to be read and written, by nobody else; made when it is not there."""
     return open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b", BLOCK)  # noqa: PTH123
 
 
 def _locked(path: Path) -> BinaryIO:
     while True:
-        file = _created(path)
+        file = created(path)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -224,7 +224,7 @@ def _locked(path: Path) -> BinaryIO:
         file.close()
 
 
-def _sync(file: BinaryIO) -> None:
+def sync(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
 

@@ -76,16 +76,14 @@ def _row(record: Session | Run, kind: _Kind) -> bytes:
         value = getattr(record, name)
         text = _document(value) if name in kind.documents else _plain(value)
         if text is None:
-            exact[name] = value
+            exact[name] = _readable(value) if name in kind.documents else value
         parts += key, text or b"null"
     if record.extra:
         parts.append(_members(record, "extra", record.extra))
     if record.expires_at is not None:
         parts.append(b', "expires_at": %d' % record.expires_at)
     if exact:
-        parts.append(
-            _members(record, "exact", {name: _readable(one) for name, one in exact.items()})
-        )
+        parts.append(_members(record, "exact", exact))
     return b"".join(parts)
 
 
@@ -93,11 +91,12 @@ def _document(document: Document | None) -> bytes | None:
     """Its own text, None where that cannot stand in a row."""
     if document is None:
         return b"null"
-    if document == NULL or document.startswith(b" ") or document.endswith(b" "):
+    text = bytes(document)
+    if text == NULL or text.startswith(b" ") or text.endswith(b" "):
         return None
-    if b"\n" in document or b"\t" in document or b"\r" in document:
+    if b"\n" in text or b"\t" in text or b"\r" in text:
         return None
-    return document if codec.is_strict(document) else None
+    return text if codec.is_strict(text) else None
 
 
 def _plain(value: object) -> bytes | None:
@@ -111,14 +110,12 @@ def _plain(value: object) -> bytes | None:
         return None
 
 
-def _readable(value: object) -> object:
-    """Text where bytes are text: a person may have to mend it."""
-    if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            return value
-    return value
+def _readable(document: bytes) -> str | bytes:
+    """Text where it is text: a person may have to mend it."""
+    try:
+        return document.decode()
+    except UnicodeDecodeError:
+        return document
 
 
 def _members(record: Session | Run, name: str, values: Mapping[str, object]) -> bytes:
