@@ -6,7 +6,8 @@ A map, from the bottom up; imports point down and siblings do not see each other
     config                                 which backends, agents and models there are
     layout                                 Agno's storage as pure functions
     run                                    what a run gives back, what a tool gets
-    db  agent  sessions                    backends; the conversation loop; operations on stored sessions
+    db  formats                            where sessions are kept: backends; files
+    agent  sessions                        the conversation loop; operations on stored sessions
     cli  testing                           the commands; the suites that prove a backend
 
 Public names load when first used.

@@ -21,14 +21,21 @@ from agnocli.records import Document
 _fast = msgspec.json.Decoder()
 _canonical_fast = msgspec.json.Decoder(float_hook=lambda digits: _finite(digits))
 _sorted = msgspec.json.Encoder(order="sorted")
-_checking = msgspec.json.Decoder(msgspec.Raw)
+_check = msgspec.json.Decoder(msgspec.Raw).decode
+_compact = msgspec.json.Encoder().encode
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _tolerant_decoder = json.JSONDecoder(parse_int=lambda digits: _integer(digits))
 
 _PART = 4000
 """Digits that are converted at once; the interpreter refuses more than 4,300 by default."""
 _LONG = 10**_PART
+STRICT_DEPTH = 128
+"""Levels of objects and arrays that every parser can be trusted with."""
 _BLANKS = " \t\n\r"
+_NO_STRUCTURE = bytes(byte for byte in range(256) if byte not in b'"[]{}')
+_NO_OPENING = bytes(byte for byte in range(256) if byte not in b"[{")
+_AS_BRACES = bytes.maketrans(b"[]", b"{}")
+_SURROGATE = re.compile(rb"\\(?:u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL)
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)"
 )
@@ -188,6 +195,45 @@ def _character(escape: re.Match[bytes]) -> bytes:
     return str(character).encode()
 
 
+def compact(value: object) -> bytes:
+    """What JSON has, without blanks and with its characters as they are. UnicodeEncodeError for a lone surrogate."""
+    return _compact(value)
+
+
+def is_strict(document: bytes) -> bool:
+    """Whether every parser reads it: JSON by RFC 8259, in UTF-8, at most STRICT_DEPTH levels deep."""
+    try:
+        if not document.isascii():
+            document.decode()
+        if len(document.translate(None, _NO_OPENING)) > STRICT_DEPTH and _is_deep(document):
+            return False
+        return _is_json(document) or _is_json(_SURROGATE.sub(_whole_character, document))
+    except UnicodeDecodeError:
+        return False
+
+
+def _is_json(document: bytes) -> bool:
+    try:
+        _check(document)
+    except (msgspec.MsgspecError, RecursionError):
+        return False
+    return True
+
+
+def _whole_character(escape: re.Match[bytes]) -> bytes:
+    """msgspec refuses half a surrogate pair, which the grammar allows."""
+    return rb"\u0041" if len(escape[0]) > 2 else escape[0]
+
+
+def _is_deep(document: bytes) -> bool:
+    """Whether JSON text has more than STRICT_DEPTH levels, without recursion."""
+    bare = document.replace(rb"\\", b"").replace(rb"\"", b"").translate(_AS_BRACES, _NO_STRUCTURE)
+    braces = re.sub(rb'"[^"]*"', b"", bare)
+    for _ in range(STRICT_DEPTH):
+        braces = braces.replace(b"{}", b"")
+    return bool(braces)
+
+
 def raw_members(document: Document | None) -> dict[str, Any]:
     """The members of an object, each as its JSON text. Raises CodecError for what is no object."""
     if is_null(document):
@@ -253,14 +299,13 @@ def same(one: Document | None, other: Document | None) -> bool:
     return _canonical(one) == _canonical(other)
 
 
-def is_strict(document: bytes) -> bool:
-    """Whether this is JSON by the book: UTF-8, no NaN, no escape of half a character."""
+def is_wellformed(document: bytes) -> bool:
+    """Whether this is JSON by the book, of whole characters: no NaN, no half of a surrogate pair."""
     try:
         document.decode()
-        _checking.decode(document)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except UnicodeDecodeError:
         return False
-    return True
+    return _is_json(document)
 
 
 def _canonical(document: Document) -> bytes:

@@ -15,6 +15,7 @@
     │   ├── SessionConflictError      exists, changed since it was read, or owned by another user
     │   └── RunNotFoundError
     ├── ExistsError                   a file that would be overwritten
+    ├── FileFormatError               a session file that is cut off, altered or of another kind
     ├── RecordRejectedError           a backend cannot hold this record unchanged
     ├── JobError                      a transfer that another one is at work on, or whose ledger cannot be used
     ├── CodecError                    bytes that are not a JSON document
@@ -105,6 +106,14 @@ class RunNotFoundError(SessionError):
 
 class ExistsError(AgnoCLIError):
     default_hint = "add --force to overwrite it"
+
+
+class FileFormatError(AgnoCLIError):
+    """`line` is the first one that is not as it was written, from 1."""
+
+    def __init__(self, address: str, line: int, reason: str, *, hint: str | None = None) -> None:
+        super().__init__(f"{address}, line {line}: {reason}", hint=hint)
+        self.line, self.reason = line, reason
 
 
 class RecordRejectedError(AgnoCLIError):

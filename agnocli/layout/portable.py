@@ -96,7 +96,7 @@ def _is_plain(document: Document, can: Capabilities) -> bool:
         (not (can.holds_nul and can.holds_nul_in_keys) and b"\\u0000" in raw)
         or (not can.holds_big_integers and b"0" * 19 in raw.translate(_DIGITS))
         or (not can.holds_nan and _LARGE_EXPONENT.search(raw))
-        or not (strict or codec.is_strict(raw))
+        or not (strict or codec.is_wellformed(raw))
         or (can.max_depth is not None and _is_deep(raw, can.max_depth))
     )
 

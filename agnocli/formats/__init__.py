@@ -1,0 +1,1 @@
+"""Files of sessions. `shape` says how they look, `registry` opens them."""

@@ -1,0 +1,187 @@
+"""A session file as a sink."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from agnocli.abc import Capabilities, ConflictPolicy, WriteResult
+from agnocli.errors import BackendError, ExistsError, FileFormatError, SessionConflictError
+from agnocli.formats.part import PackedPart, Part, PipePart, PlainPart
+from agnocli.formats.reading import SealedReader
+from agnocli.formats.rows import to_session
+from agnocli.formats.seen import Seen
+from agnocli.formats.shape import Encoder, Fingerprint, Shape, Tally
+from agnocli.formats.source import STDIO
+from agnocli.records import SessionBundle
+
+_RESTART = "start over with --restart"
+
+
+class FileSink:
+    """A file appears under its name when it is complete. Without `loading`, each `write` is a complete file."""
+
+    capabilities = Capabilities(needs_setup=False)
+
+    def __init__(
+        self, path: str, shape: Shape, *, force: bool = False, restart: bool = False
+    ) -> None:
+        self.address = path
+        self._shape, self._force, self._restart = shape, force, restart
+        self._writing: _Writing | None = None
+
+    def write(
+        self, bundles: Iterable[SessionBundle], policy: ConflictPolicy = ConflictPolicy.ERROR
+    ) -> WriteResult:
+        """SessionConflictError under every policy but `skip`: a line cannot be replaced."""
+        if self._writing is not None:
+            return self._writing.write(bundles, policy)
+        with self._opened(restart=True, keep=False) as writing:
+            return writing.write(bundles, policy)
+
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """ExistsError when there is such a file, unless `force`. What an earlier loading left is gone on with."""
+        restart, self._restart = self._restart, False
+        with self._opened(restart=restart, keep=True) as self._writing:
+            try:
+                yield
+            finally:
+                self._writing = None
+
+    @contextmanager
+    def _opened(self, *, restart: bool, keep: bool) -> Iterator[_Writing]:
+        self._check_absent()
+        with ExitStack() as stack:
+            with _told(self.address):
+                part = self._part()
+            stack.callback(part.close)
+            writing = _Writing(part, self._shape, self.address)
+            stack.callback(writing.close)
+            if restart:
+                writing.begin(Tally())
+            else:
+                writing.go_on()
+            undo = stack.enter_context(ExitStack())
+            undo.callback(writing.leave, keep=keep)
+            yield writing
+            self._check_absent()
+            writing.finish()
+            undo.pop_all()
+
+    def _part(self) -> Part:
+        if self.address == STDIO:
+            return PipePart(sys.stdout.buffer)
+        kind = PackedPart if self.address.endswith(".gz") else PlainPart
+        return kind(Path(self.address))
+
+    def _check_absent(self) -> None:
+        if self.address != STDIO and not self._force and Path(self.address).exists():
+            raise ExistsError(f"there is a file {self.address} already")
+
+
+class _Writing:
+    """A file on its way."""
+
+    def __init__(self, part: Part, shape: Shape, address: str) -> None:
+        self._part, self._shape, self._address = part, shape, address
+        self._encoder = Encoder(shape, self._put)
+        self._seen = Seen()
+
+    def begin(self, tally: Tally) -> None:
+        """Go on behind what is counted there, and forget what follows."""
+        self._take_back(tally)
+        if not tally.length:
+            self._encoder.header()
+
+    def go_on(self) -> None:
+        reader = SealedReader(self._part.read(), self._shape, self._address)
+        try:
+            for record in reader.records():
+                fingerprint = Fingerprint(record.head)
+                for _ in fingerprint.watch(record.runs):
+                    pass
+                self._seen.add(to_session(record.head).session_id, fingerprint.digest())
+        except FileFormatError as error:
+            if not reader.cut:
+                raise FileFormatError(
+                    f"{self._address}.part", error.line, error.reason, hint=_RESTART
+                ) from error
+        self._seen.commit()
+        self.begin(reader.whole)
+
+    def write(self, bundles: Iterable[SessionBundle], policy: ConflictPolicy) -> WriteResult:
+        outcome: dict[str, list[str]] = {}
+        with ExitStack() as undo:
+            undo.callback(self._take_back, self._encoder.tally.copy())
+            for bundle in bundles:
+                fate = self._add(bundle, policy)
+                outcome.setdefault(fate, []).append(bundle.session.session_id)
+            with _told(self._address):
+                self._part.commit()
+            undo.pop_all()
+        self._seen.commit()
+        return WriteResult(**{fate: tuple(ids) for fate, ids in outcome.items()})
+
+    def finish(self) -> None:
+        self._encoder.trailer()
+        with _told(self._address):
+            self._part.finish()
+
+    def leave(self, *, keep: bool) -> None:
+        """After an error: what was written may be gone on with."""
+        if not keep or not self._encoder.tally.sessions:
+            self._part.discard()
+
+    def close(self) -> None:
+        self._seen.close()
+
+    def _add(self, bundle: SessionBundle, policy: ConflictPolicy) -> str:
+        """Returns the field of WriteResult that tells what became of it."""
+        before, session_id = self._encoder.tally.copy(), bundle.session.session_id
+        fingerprint = self._encoder.session(bundle)
+        there = self._seen.get(session_id)
+        if there is None:
+            self._seen.add(session_id, fingerprint)
+            return "written"
+        self._cut(before)
+        if there == fingerprint:
+            return "identical"
+        if policy is ConflictPolicy.SKIP:
+            return "skipped"
+        raise SessionConflictError(
+            session_id,
+            f"is in {self._address} already, and differs",
+            hint="a file cannot replace what it holds; skip it, or write another file",
+        )
+
+    def _put(self, text: bytes) -> None:
+        try:
+            self._part.write(text)
+        except OSError as error:
+            raise _unwritable(self._address, error) from error
+
+    def _take_back(self, tally: Tally) -> None:
+        self._cut(tally)
+        self._seen.roll_back()
+
+    def _cut(self, tally: Tally) -> None:
+        with _told(self._address):
+            self._part.cut(tally.length)
+        self._encoder.tally = tally
+
+
+@contextmanager
+def _told(address: str) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _unwritable(address, error) from error
+
+
+def _unwritable(address: str, error: OSError) -> BackendError:
+    return BackendError(f"{address} cannot be written: {error.strerror}")
