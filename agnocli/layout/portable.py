@@ -105,7 +105,7 @@ def _is_deep(raw: bytes, limit: int) -> bool:
     if raw.count(b"[") + raw.count(b"{") <= limit:
         return False
     try:
-        level = [[codec.decode(raw)]]
+        level: list[Any] = [[codec.decode(raw)]]
     except CodecError:
         return True
     for _ in range(limit + 1):

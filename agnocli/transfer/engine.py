@@ -130,7 +130,8 @@ class Transfer:
         """SessionConflictError before anything is written."""
         if not isinstance(self._sink, Readable) or self._copy is None:
             return
-        found = [one for one in conflicts(self._source, self._copy, self._selection, self._ledger)]
+        meant = conflicts(self._source, self._copy, self._selection, self._can, self._ledger)
+        found = list(meant)
         if found:
             others = f", and {len(found) - 1:,} more" if len(found) > 1 else ""
             raise SessionConflictError(
@@ -171,7 +172,7 @@ class Transfer:
             self._copy_again(changed)
             pending = changed
         if self._selection.is_all and isinstance(copy, Readable):
-            self.report.extra = sum(not self._ledger.knows(one) for one in _ids(copy))
+            self.report.extra = sum(not self._ledger.knows(one) for one in ids_of(copy))
 
     def _judge(self, copy: Source, pending: set[str] | None) -> list[Verdict]:
         """Those that are not the same."""
@@ -287,18 +288,17 @@ def sum_of(outcomes: dict[str, Counts]) -> Counts:
 
 
 def conflicts(
-    source: Source, sink: Source, selection: Selection, ledger: Ledger | None
+    source: Source, copy: Source, selection: Selection, can: Capabilities, ledger: Ledger
 ) -> Iterator[Verdict]:
     """Sessions that are at both places and differ."""
-    with IdSet(_ids(sink) if isinstance(sink, Readable) else ()) as there:
+    with IdSet(ids_of(copy)) as there:
         if not len(there):
             return
 
         def wanted(session_id: str) -> bool:
-            known = ledger is not None and ledger.knows(session_id)
-            return session_id in there and not known
+            return session_id in there and not ledger.knows(session_id)
 
-        pairs = Pairs(source, sink, selection, _capabilities(sink), unreadable=_ignored)
+        pairs = Pairs(source, copy, selection, can, unreadable=_ignored)
         yield from (one for one in pairs.verdicts(wanted) if one.where is not None)
 
 
@@ -306,15 +306,13 @@ def _ignored(session_id: str, error: AgnoCLIError) -> None:
     """It is told of when it is to be copied."""
 
 
-def _capabilities(sink: Any) -> Capabilities:
-    found: Capabilities = sink.capabilities
-    return found
-
-
-def _ids(source: Readable) -> Iterator[str]:
+def ids_of(source: Source) -> Iterator[str]:
     """None of a place where nothing was ever written."""
     try:
-        yield from source.ids()
+        if isinstance(source, Readable):
+            yield from source.ids()
+        else:
+            yield from (bundle.session.session_id for _, bundle in source.scan())
     except BackendNotSetUpError:
         return
 

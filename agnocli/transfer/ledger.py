@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 
@@ -170,11 +170,11 @@ class Ledger:
             row = self._db.execute(
                 "SELECT * FROM sessions WHERE session_id = ?", [_raw(session_id)]
             ).fetchone()
-        return None if row is None else Entry(session_id, *row[1:-1], bool(row[-1]))
+        return None if row is None else _entry(row)
 
     def entries(self) -> Iterator[Entry]:
         for row in self._db.execute("SELECT * FROM sessions"):
-            yield Entry(_text(row[0]), *row[1:-1], bool(row[-1]))
+            yield _entry(row)
 
     def knows(self, session_id: str) -> bool:
         """Whether it was copied or set aside."""
@@ -242,6 +242,11 @@ def _told(path: Path | None) -> Iterator[None]:
             f"the ledger {path or 'of this job'} cannot be used: {error}",
             hint="what was copied is safe; free some space, or give another file with --ledger",
         ) from error
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    session_id, outcome, digest, runs, size, adapted = row
+    return Entry(_text(session_id), outcome, digest, runs, size, bool(adapted))
 
 
 def _raw(text: str) -> bytes:

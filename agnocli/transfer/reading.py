@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import dropwhile
 from threading import Event
 from typing import TypeVar
@@ -46,7 +46,7 @@ class Reading:
         self._passed: set[str] = set()
         self._last: tuple[Cursor, str] | None = None
 
-    def bundles(self) -> Iterator[SessionBundle]:
+    def bundles(self) -> Generator[SessionBundle, None, None]:
         attempts = 0
         while True:
             before = self._last

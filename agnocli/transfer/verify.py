@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 
 import msgspec
@@ -104,12 +104,14 @@ class Pairs:
                 where = MISSING if entry is None else None if entry.digest == digest else "session"
                 yield Verdict(session_id, where)
 
-    def _reading(self, source: Source, wanted: Wanted | None) -> Iterator[SessionBundle]:
+    def _reading(
+        self, source: Source, wanted: Wanted | None
+    ) -> Generator[SessionBundle, None, None]:
         return Reading(source, self._selection, wanted, self._unreadable).bundles()
 
     def _parcels(self, source: Source, wanted: Wanted | None) -> Iterator[Parcel]:
         bundles = self._reading(source, wanted)
-        with closing(bundles), ReadAhead(bundles) as ahead:  # type: ignore[type-var]
+        with closing(bundles), ReadAhead(bundles) as ahead:
             yield from ahead
 
     def _verdict(self, one: SessionBundle, other: SessionBundle) -> Verdict:

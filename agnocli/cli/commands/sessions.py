@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from typing import Annotated
 
@@ -11,14 +10,17 @@ import msgspec
 import typer
 
 from agnocli.abc import Backend, Cursor, Page, SessionQuery, Sort
+from agnocli.cli import filters
+from agnocli.cli.commands import session_files
 from agnocli.cli.context import App, not_empty, run
 from agnocli.cli.options import Command, application
 from agnocli.cli.render.table import Column
-from agnocli.cli.times import moment
-from agnocli.errors import SessionConflictError, SessionNotFoundError, UsageError
+from agnocli.errors import SessionConflictError, SessionNotFoundError
 from agnocli.records import SessionInfo
 
-app = application("List, inspect, rename and delete conversations.")
+app = application("List, inspect, rename, delete, export and import conversations.")
+app.command("export", cls=Command)(session_files.export)
+app.command("import", cls=Command)(session_files.import_)
 
 COLUMNS = [
     Column("session_id", "ID", "id"),
@@ -63,51 +65,36 @@ def list_(
     cursor: Annotated[str | None, typer.Option("--cursor", help="Go on behind a page.")] = None,
     sort: Annotated[Sort, typer.Option("--sort", help="By which time.")] = Sort.UPDATED,
     reverse: Annotated[bool, typer.Option("--reverse", help="Oldest first.")] = False,
-    user: Annotated[str | None, typer.Option("--user", "-u", help="Of this user.")] = None,
-    agent: Annotated[str | None, typer.Option("--agent", help="Of this agent.")] = None,
-    team: Annotated[str | None, typer.Option("--team", help="Of this team.")] = None,
-    type_: Annotated[str | None, typer.Option("--type", help="agent, team or workflow.")] = None,
-    since: Annotated[str | None, typer.Option("--since", help="36h, 7d, 2026-01-31.")] = None,
-    until: Annotated[str | None, typer.Option("--until", help="Before that time.")] = None,
-    name: Annotated[str | None, typer.Option("--name", metavar="GLOB", help="Named so.")] = None,
-    tag: Annotated[str | None, typer.Option("--tag", help="With this tag.")] = None,
-    status: Annotated[str | None, typer.Option("--status", help="Of the last run.")] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Model id.")] = None,
+    user: filters.User = None,
+    agent: filters.Agent = None,
+    team: filters.Team = None,
+    type_: filters.Type = None,
+    since: filters.Since = None,
+    until: filters.Until = None,
+    name: filters.Name = None,
+    tag: filters.Tag = None,
+    status: filters.Status = None,
+    model: filters.Model = None,
 ) -> int:
     """List conversations, the latest first. Run bodies are not read."""
-    filters = {
-        "QUERY": query,
-        "--user": user,
-        "--agent": agent,
-        "--team": team,
-        "--type": type_,
-        "--name": name,
-        "--tag": tag,
-        "--status": status,
-        "--model": model,
-        "--since": since,
-        "--until": until,
-        "--cursor": cursor,
-    }
-    for flag, value in filters.items():
-        if value is not None:
-            not_empty(value, flag)
-    if type_ not in (None, "agent", "team", "workflow"):
-        raise UsageError(f"--type {type_}: no such type", hint="agent, team or workflow")
-    now = time.time()
-    chosen = SessionQuery(
+    if cursor is not None:
+        not_empty(cursor, "--cursor")
+    meant = filters.query_of(
         text=query,
-        user_id=user,
-        agent_id=agent,
-        team_id=team,
-        session_type=type_,
-        since=moment(since, now),
-        until=moment(until, now),
+        user=user,
+        agent=agent,
+        team=team,
+        type_=type_,
+        since=since,
+        until=until,
         name=name,
         tag=tag,
-        status=status.upper() if status else None,
+        status=status,
         model=model,
         sort=sort,
+    )
+    chosen = msgspec.structs.replace(
+        meant,
         reverse=reverse,
         limit=limit,
         skip=(page - 1) * limit,
@@ -136,13 +123,7 @@ class _Pages:
         self._backend, self._everything = backend, everything
         self._query = msgspec.structs.replace(query, limit=500, skip=0) if everything else query
         self.last = backend.find(self._query)
-        defaults = SessionQuery()
-        ignored = ("limit", "skip", "after", "sort", "reverse")
-        self.filtered = any(
-            getattr(query, field) != getattr(defaults, field)
-            for field in SessionQuery.__struct_fields__
-            if field not in ignored
-        )
+        self.filtered = filters.is_filtered(query)
 
     def __iter__(self) -> Iterator[SessionInfo]:
         yield from self.last.items

@@ -1,0 +1,195 @@
+"""`agno migrate --jobs N`: a process for each part of the sessions. Only which part is told them, no session is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import Any
+
+import msgspec
+
+from agnocli import codec
+from agnocli.cli.context import App
+from agnocli.cli.transferring import TransferFlags, finish, place
+from agnocli.errors import AgnoCLIError, JobError, UsageError
+from agnocli.transfer.options import (
+    Counts,
+    Progress,
+    Shard,
+    TransferOptions,
+    TransferReport,
+)
+
+EXPECTED = (0, 9, 10)
+"""Exit statuses that come with a result."""
+
+
+def migrate_beside(
+    app: App, source: str, target: str, options: TransferOptions, flags: TransferFlags
+) -> int:
+    """Each part has a ledger of its own, so that a part that was killed goes on by itself."""
+    from agnocli.cli.render.progress import Bar
+
+    _check(app, source, target, flags)
+    shards = parts_of(options.shard, flags.jobs)
+    with Bar(app.terminal, quiet=app.options.quiet) as bar:
+        sums = _Sums(bar.show)
+        commands = [_command(shard, flags.jobs) for shard in shards]
+        workers = [_Worker(command, index, sums) for index, command in enumerate(commands)]
+        try:
+            with ThreadPoolExecutor(len(workers)) as pool:
+                results = list(pool.map(_Worker.run, workers))
+        except BaseException:
+            for worker in workers:
+                worker.stop()
+            raise
+    return finish(app, merged(results), flags, None)
+
+
+def _check(app: App, source: str, target: str, flags: TransferFlags) -> None:
+    """Before several processes say the same."""
+    if flags.ledger is not None:
+        raise UsageError(
+            "--ledger is one file, and each of several jobs has its own", hint="leave it out"
+        )
+    from agnocli.formats.registry import is_file_name
+
+    for text in (source, target):
+        if is_file_name(text):
+            raise UsageError(
+                f"{text}: a file is read and written by one job", hint="leave out --jobs"
+            )
+        place(app, text, flags)
+
+
+def parts_of(shard: Shard | None, jobs: int) -> list[Shard]:
+    """The parts of a part."""
+    whole = shard or Shard(1, 1)
+    count = whole.count * jobs
+    return [Shard(whole.index + whole.count * part, count) for part in range(jobs)]
+
+
+def _command(shard: Shard, jobs: int) -> list[str]:
+    """The command line as it is, less what the whole is told."""
+    return [
+        sys.executable,
+        "-m",
+        "agnocli",
+        *_without(sys.argv[1:], {"--jobs": 1, "--shard": 1, "--report": 1, "-o": 1, "--output": 1}),
+        "--shard",
+        str(shard),
+        "--no-input",
+        "-o",
+        "jsonl",
+    ]
+
+
+def _without(arguments: Sequence[str], dropped: dict[str, int]) -> list[str]:
+    kept, skip = [], 0
+    for one in arguments:
+        name = one.partition("=")[0]
+        if skip:
+            skip -= 1
+        elif name in dropped:
+            skip = 0 if "=" in one else dropped[name]
+        elif not any(len(short) == 2 and one.startswith(short) for short in dropped):
+            kept.append(one)
+    return kept
+
+
+class _Sums:
+    """Progress of all parts together."""
+
+    def __init__(self, show: Any) -> None:
+        self._show, self._lock = show, Lock()
+        self._parts: dict[int, Progress] = {}
+
+    def add(self, index: int, progress: Progress) -> None:
+        with self._lock:
+            self._parts[index] = progress
+            parts = self._parts.values()
+            phase = min((one.phase for one in parts), key=["check", "copy", "verify"].index)
+            same = [one for one in parts if one.phase == phase]
+            self._show(
+                Progress(
+                    phase=phase,
+                    sessions=sum(one.sessions for one in same),
+                    runs=sum(one.runs for one in same),
+                    bytes=sum(one.bytes for one in same),
+                    set_aside=sum(one.set_aside for one in parts),
+                )
+            )
+
+
+class _Worker:
+    def __init__(self, command: list[str], index: int, sums: _Sums) -> None:
+        self._index, self._sums = index, sums
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def run(self) -> dict[str, Any]:
+        """The result of this part; JobError with what it said when there is none."""
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        result: dict[str, Any] | None = None
+        with ThreadPoolExecutor(1) as pool:
+            said = pool.submit(self._process.stderr.read)
+            for line in self._process.stdout:
+                event = codec.decode(line)
+                if "phase" in event:
+                    self._sums.add(self._index, msgspec.convert(event, Progress))
+                else:
+                    result = event
+            status = self._process.wait()
+        if status not in EXPECTED or result is None:
+            raise _failure(status, said.result())
+        return result
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+
+
+def _failure(status: int, said: bytes) -> AgnoCLIError:
+    for line in reversed(said.splitlines()):
+        if line.startswith(b"{"):
+            error = codec.decode(line)
+            return JobError(f"a part failed: {error['message']}", hint=error["hint"])
+    return JobError(f"a part ended with {status}", hint="the same command goes on from here")
+
+
+def merged(results: Sequence[dict[str, Any]]) -> TransferReport:
+    """The results of all parts as one."""
+    outcomes: dict[str, Counts] = {}
+    for one in results:
+        for name, number in one["sessions"].items():
+            counts = outcomes.setdefault(name, Counts())
+            counts.sessions += number
+            counts.runs += one["runs"][name]
+            counts.bytes += one["bytes"] if name == "read" else 0
+    first, lists = results[0], {}
+    for name in ("set_aside", "different", "missing", "unsettled"):
+        lists[name] = [item for one in results for item in one[name]]
+    respelled: dict[str, int] = {}
+    for one in results:
+        for kind, number in one["respelled"].items():
+            respelled[kind] = respelled.get(kind, 0) + number
+    return msgspec.convert(
+        {
+            "source": first["source"],
+            "target": first["target"],
+            "job": ",".join(one["job"] for one in results),
+            "outcomes": msgspec.to_builtins(outcomes),
+            "seconds": max(one["seconds"] for one in results),
+            "changes": sum(one["changed_values"] for one in results),
+            "not_copied": {one["name"]: one["records"] for one in first["not_copied"]},
+            "resumed": any(one["resumed"] for one in results),
+            "respelled": respelled,
+            **lists,
+        },
+        TransferReport,
+    )

@@ -1,0 +1,211 @@
+"""`agno sessions export` and `import`: conversations into files and back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agnocli.abc import Backend, ConflictPolicy, SessionQuery
+from agnocli.cli import filters
+from agnocli.cli.context import App, not_empty, run
+from agnocli.cli.exit_status import ExitStatus
+from agnocli.errors import UsageError
+
+if TYPE_CHECKING:
+    from agnocli.transfer.options import TransferOptions, TransferReport
+
+STREAM = "-"
+"""Standard input or output."""
+
+
+class Format(StrEnum):
+    JSONL = "jsonl"
+    JSON = "json"
+
+
+def export(
+    context: typer.Context,
+    session: Annotated[
+        list[str] | None, typer.Argument(help="Ids, names, beginnings of ids, or @last.")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All sessions.")] = False,
+    user: filters.User = None,
+    agent: filters.Agent = None,
+    team: filters.Team = None,
+    type_: filters.Type = None,
+    since: filters.Since = None,
+    until: filters.Until = None,
+    name: filters.Name = None,
+    tag: filters.Tag = None,
+    status: filters.Status = None,
+    model: filters.Model = None,
+    format_: Annotated[
+        Format | None, typer.Option("--format", help="By the file's name if not given.")
+    ] = None,
+    out: Annotated[
+        str, typer.Option("--out", metavar="FILE|DIR/|-", help="A name in .gz is packed.")
+    ] = STREAM,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite.")] = False,
+) -> int:
+    """Write conversations into a file, to the byte as they are stored; import reads them back."""
+    query = filters.query_of(
+        user=user,
+        agent=agent,
+        team=team,
+        type_=type_,
+        since=since,
+        until=until,
+        name=name,
+        tag=tag,
+        status=status,
+        model=model,
+    )
+    filtered = filters.is_filtered(query)
+    if not (session or all_ or filtered):
+        raise UsageError("which sessions?", hint="name some, or choose with --all or a filter")
+    chosen = query if filtered else None
+    return run(context, lambda one: _export(one, session or [], chosen, format_, out, force))
+
+
+def _export(
+    app: App,
+    references: list[str],
+    query: SessionQuery | None,
+    format_: Format | None,
+    out: str,
+    force: bool,
+) -> int:
+    from agnocli.sessions.resolve import resolve
+    from agnocli.transfer.options import TransferOptions
+
+    backend = app.backend(read_only=True)
+    ids = [resolve(backend, not_empty(one, "SESSION")) for one in references]
+    options = TransferOptions(query=query, session_ids=tuple(dict.fromkeys(ids)))
+    if out.endswith("/") or (out != STREAM and Path(out).is_dir()):
+        return _export_each(app, backend, options, format_ or Format.JSONL, Path(out), force)
+    report = _into(app, backend, options, format_, out, force)
+    return _done(app, report, out)
+
+
+def _into(
+    app: App,
+    backend: Backend,
+    options: TransferOptions,
+    format_: Format | None,
+    out: str,
+    force: bool,
+) -> TransferReport:
+    from agnocli.cli.transferring import TransferFlags, transferred
+    from agnocli.formats.registry import open_file
+
+    path = out if out == STREAM else str(Path(out).absolute())
+    file = open_file(path, format=format_, force=force, restart=True)
+    report, _ = transferred(app, backend, file, options, TransferFlags())
+    return report
+
+
+def _done(app: App, report: TransferReport, out: str) -> int:
+    from agnocli.cli.transferring import TransferFlags, finish
+
+    if out != STREAM or report.set_aside or report.is_mismatch:
+        return finish(app, report, TransferFlags(), None)
+    return ExitStatus.OK
+
+
+def _export_each(
+    app: App,
+    backend: Backend,
+    options: TransferOptions,
+    format_: Format,
+    folder: Path,
+    force: bool,
+) -> int:
+    """A file for each session."""
+    from msgspec.structs import replace
+
+    from agnocli.cli.beside import merged
+    from agnocli.cli.transferring import TransferFlags, as_json, finish
+    from agnocli.transfer.select import Selection
+
+    selection = Selection(backend, options)
+    folder.mkdir(parents=True, exist_ok=True)
+    results: list[dict[str, Any]] = []
+    for session_id in filter(selection.wanted, list(backend.ids())):
+        out = folder / f"{file_name(session_id)}.{format_}"
+        chosen = replace(options, query=None, session_ids=(session_id,))
+        results.append(as_json(_into(app, backend, chosen, format_, str(out), force), None))
+    if not results:
+        raise UsageError("no session matches", hint="agno sessions list shows what is there")
+    report = merged(results)
+    report.target = f"{folder}/"
+    return finish(app, report, TransferFlags(), None)
+
+
+def file_name(session_id: str) -> str:
+    """Of letters, digits, dots and dashes, at most 100; another id gets another name."""
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", session_id).strip("._")[:80]
+    if safe == session_id and safe.partition(".")[0].upper() not in _RESERVED:
+        return safe
+    mark = blake2b(session_id.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+    return f"{safe or 'session'}-{mark}"
+
+
+_RESERVED = {
+    "CON",
+    "PRN",
+    "AUX",
+    "NUL",
+    *(f"{one}{n}" for one in ("COM", "LPT") for n in range(10)),
+}
+"""What some systems take for a device."""
+
+
+def import_(
+    context: typer.Context,
+    file: Annotated[list[str], typer.Argument(help="Session files, quarantine files; - is stdin.")],
+    on_conflict: Annotated[
+        ConflictPolicy, typer.Option("--on-conflict", help="When there is another one already.")
+    ] = ConflictPolicy.ERROR,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Take a damaged file up to its first bad line.")
+    ] = False,
+) -> int:
+    """Store the conversations of files. A damaged file is refused before anything is written."""
+    return run(context, lambda one: _import(one, file, on_conflict, partial))
+
+
+def _import(app: App, files: list[str], policy: ConflictPolicy, partial: bool) -> int:
+    from agnocli.cli.beside import merged
+    from agnocli.cli.transferring import TransferFlags, as_json, finish, planned, transferred
+    from agnocli.transfer.options import TransferOptions
+
+    options, flags = TransferOptions(policy=policy), TransferFlags(partial=partial)
+    sources = list(_opened(files, partial))
+    if app.options.dry_run:
+        target = app.backend(read_only=True)
+        return max(planned(app, source, target, options) for source in sources)
+    sink = app.backend()
+    for source in sources:
+        source.check()
+    done = [transferred(app, source, sink, options, flags) for source in sources]
+    if len(done) == 1:
+        return finish(app, done[0][0], flags, done[0][1])
+    report = merged([as_json(report, None) for report, _ in done])
+    report.source = ", ".join(report.source for report, _ in done)
+    quarantine = next((path for report, path in done if report.set_aside), None)
+    return finish(app, report, flags, quarantine)
+
+
+def _opened(files: list[str], partial: bool) -> Iterator[Any]:
+    """A file is a file here, whatever its name."""
+    from agnocli.formats.registry import open_file
+
+    for one in files:
+        path = one if one == STREAM else str(Path(one).absolute())
+        yield open_file(path, format="jsonl", partial=partial)
