@@ -25,7 +25,7 @@ class Parcel:
     def __init__(self) -> None:
         self.bundles: list[SessionBundle] = []
         self.bytes = self.rows = 0
-        self.lazy = self.spent = False
+        self.lazy = self.spent = self.passed = False
 
     def add(self, bundle: SessionBundle) -> None:
         self.bundles.append(bundle)
@@ -80,7 +80,7 @@ class ReadAhead:
         self._waiting: deque[Parcel] = deque()
         self._ahead = 0
         self._asked = Condition()
-        self._lazy_out = self._done = self._closed = False
+        self._done = self._closed = False
         self._error: BaseException | None = None
         self._thread = Thread(target=self._draw, name="agnocli-read-ahead", daemon=True)
 
@@ -95,25 +95,28 @@ class ReadAhead:
         trace: TracebackType | None,
     ) -> None:
         with self._asked:
-            self._closed, self._lazy_out = True, False
+            self._closed = True
             self._asked.notify_all()
         self._thread.join()
 
     def __iter__(self) -> Iterator[Parcel]:
-        while True:
-            with self._asked:
-                self._lazy_out = False
-                self._asked.notify_all()
-                self._asked.wait_for(lambda: self._waiting or self._done)
-                if not self._waiting:
-                    break
-                parcel = self._waiting.popleft()
-                self._ahead -= parcel.bytes
-                self._lazy_out = parcel.lazy
-                self._asked.notify_all()
+        while (parcel := self._next()) is not None:
             yield parcel
+            with self._asked:
+                parcel.passed = True
+                self._asked.notify_all()
         if self._error is not None:
             raise self._error
+
+    def _next(self) -> Parcel | None:
+        with self._asked:
+            self._asked.wait_for(lambda: self._waiting or self._done)
+            if not self._waiting:
+                return None
+            parcel = self._waiting.popleft()
+            self._ahead -= parcel.bytes
+            self._asked.notify_all()
+            return parcel
 
     def _draw(self) -> None:
         try:
@@ -137,8 +140,7 @@ class ReadAhead:
             self._ahead += parcel.bytes
             self._asked.notify_all()
             if parcel.lazy:
-                self._asked.wait_for(lambda: self._closed or self._lazy_out)
-                self._asked.wait_for(lambda: self._closed or not self._lazy_out)
+                self._asked.wait_for(lambda: self._closed or parcel.passed)
             return not self._closed
 
 
