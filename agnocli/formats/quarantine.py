@@ -20,6 +20,7 @@ from agnocli.formats.kinds import shape_of
 from agnocli.formats.part import created, sync
 from agnocli.formats.rows import run_row, session_row
 from agnocli.formats.shape import RUNS
+from agnocli.formats.text import raw_blocks
 from agnocli.formats.walking import Walker
 from agnocli.records import SessionBundle
 
