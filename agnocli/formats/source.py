@@ -168,8 +168,8 @@ def _begun(blocks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
 
 
 def _failing(error: Exception) -> Iterator[bytes]:
+    yield from ()
     raise error
-    yield
 
 
 def _number(after: Cursor | None) -> int:

@@ -19,7 +19,7 @@ from agnocli.testing.records import document, sample_run, sample_session
 from agnocli.testing.scale_suite import peak
 
 BODY = document({"messages": [{"role": "user", "content": "all work and no play " * 2000}]})
-RUNS = 7 * HELD_BYTES // len(BODY)
+RUNS = 4 * HELD_BYTES // len(BODY)
 
 
 class FormatSuite(FileValuesSuite, FileDamageSuite, FileWritingSuite):
@@ -35,10 +35,10 @@ class FormatSuite(FileValuesSuite, FileDamageSuite, FileWritingSuite):
         found: list[int] = []
         taken = peak(lambda: found.extend(sum(1 for _ in b.runs) for _, b in file.scan()))
         assert found == [RUNS]
-        assert taken < 3 * HELD_BYTES
-        assert peak(lambda: [cursor for cursor, _ in file.scan()]) < 3 * HELD_BYTES
+        assert taken < 2 * HELD_BYTES
+        assert peak(lambda: [cursor for cursor, _ in file.scan()]) < 2 * HELD_BYTES
         edited = opened(edited=True)
-        assert peak(lambda: [sum(1 for _ in b.runs) for _, b in edited.scan()]) < 3 * HELD_BYTES
+        assert peak(lambda: [sum(1 for _ in b.runs) for _, b in edited.scan()]) < 2 * HELD_BYTES
 
 
 __all__ = ["FormatSuite"]
