@@ -15,7 +15,6 @@ from agnocli.formats.text import pieces
 from agnocli.formats.walking import Walker
 
 _BEHIND_RUNS = ("sha256", "error")
-_COUNTS = ("sessions_count", "runs_count")
 
 
 class EditedReader:
@@ -53,33 +52,36 @@ class EditedReader:
         while (begun := next(rest, None)) is not None:
             self._walker = Walker(_line(begun, rest), number)
             if self._walker.peek():
-                yield from self._record()
-            if self._walker.peek():
-                raise CodecError("there is more behind the end")
+                yield from self._record(alone=True)
             number += 1
 
-    def _record(self) -> Iterator[Record]:
-        """One, or none where a file's counts stand."""
-        line, done = self._walker.line, False
-        head: list[bytes] = []
-        for key in self._walker.members():
+    def _record(self, *, alone: bool = False) -> Iterator[Record]:
+        """One, or none where a file's counts stand; `alone` is one that nothing may stand behind."""
+        line, head, counts = self._walker.line, list[bytes](), False
+        members = self._walker.members()
+        for key in members:
             if key == "runs":
-                done = True
-                yield Record(line, b"{" + b", ".join(head) + b"}", self._runs())
-            elif key in _COUNTS:
-                self._complete = done = True
-                self._walker.value()
-            elif done and key not in _BEHIND_RUNS:
-                raise CodecError(f"{key!r} must stand in front of the runs")
-            else:
-                head.append(codec.encode(key) + b": " + self._walker.value())
-        if not done:
-            raise CodecError("a session without its runs")
+                runs = self._runs(members, alone=alone)
+                yield Record(line, b"{" + b", ".join(head) + b"}", runs)
+                for _ in runs:
+                    pass
+                return
+            counts |= key == "sessions_count"
+            head.append(codec.encode(key) + b": " + self._walker.value())
+        if not counts:
+            raise CodecError("the session has lost its 'runs'")
+        self._complete = True
 
-    def _runs(self) -> Iterator[bytes]:
+    def _runs(self, members: Iterator[str], *, alone: bool) -> Iterator[bytes]:
         with self._telling_line():
             for _ in self._walker.elements():
                 yield self._walker.value()
+            for key in members:
+                if key not in _BEHIND_RUNS:
+                    raise CodecError(f"{key!r} must stand in front of the runs")
+                self._walker.value()
+            if alone and self._walker.peek():
+                raise CodecError("there is more behind the session")
 
     @contextmanager
     def _telling_line(self) -> Iterator[None]:

@@ -24,14 +24,14 @@ _FOREIGN = (
 )
 
 
-def shape_of(beginning: bytes, address: str) -> Shape | None:
-    """The shape of an untouched file; None of one that people are to mend. FileFormatError for anything else."""
+def shape_of(beginning: bytes, address: str, *, edited: bool = False) -> Shape | None:
+    """How an untouched file lies; None where people may have changed it. FileFormatError for anything else."""
     text = beginning.removeprefix(BOM)
     found = _OURS.match(text)
     if found is None:
         raise _foreign(beginning, address)
     _check_version(int(found[1]), address)
-    if found[2]:
+    if edited or found[2]:
         return None
     for shape in (JSON, JSONL):
         if beginning.startswith(shape.header + b"\n") or beginning == shape.header:

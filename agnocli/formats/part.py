@@ -10,13 +10,14 @@ import os
 import zlib
 from array import array
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from shutil import copyfileobj
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, Protocol
 
 from agnocli.abc import HELD_BYTES
-from agnocli.errors import BackendUnavailableError
+from agnocli.errors import BackendError, BackendUnavailableError
 from agnocli.formats.text import BLOCK, pack, raw_blocks, unpack, unpacker
 
 CHUNK = 2**19
@@ -235,3 +236,18 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(found)
     finally:
         os.close(found)
+
+
+@contextmanager
+def telling(address: str) -> Iterator[None]:
+    """Tells an error of the system as ours; a reader that went away stays what it is."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise unwritable(address, error) from error
+
+
+def unwritable(address: str, error: OSError) -> BackendError:
+    return BackendError(f"{address} cannot be written: {error.strerror}")

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from agnocli import codec
-from agnocli.errors import BackendError, CodecError, FileFormatError
+from agnocli.errors import CodecError, FileFormatError
 from agnocli.formats.jsonl import JSONL, QUARANTINE
 from agnocli.formats.kinds import shape_of
-from agnocli.formats.part import created, sync
+from agnocli.formats.part import created, sync, telling
 from agnocli.formats.rows import run_row, session_row
 from agnocli.formats.shape import RUNS
+from agnocli.formats.text import raw_blocks
 from agnocli.formats.walking import Walker
 from agnocli.records import SessionBundle
 
@@ -31,28 +32,31 @@ class QuarantineWriter:
 
     def __init__(self, path: str | Path, *, backend: str) -> None:
         """`backend` is the address of the one that cannot hold these sessions."""
-        self._path, self._backend = Path(path), backend
+        self._path, self._address, self._backend = Path(path), str(path), backend
 
     def add(self, bundle: SessionBundle, *, json_path: str, reason: str) -> None:
         """Durable on return; an error while the runs are being read leaves nothing of it."""
         error = {"json_path": json_path, "reason": reason, "backend": self._backend}
         with self._open() as file:
-            whole = self._begin_line(file)
+            with telling(self._address):
+                whole = self._begin_line(file)
             try:
-                _write(file, bundle, codec.encode(error))
+                for text in _line(bundle, codec.encode(error)):
+                    with telling(self._address):
+                        file.write(text)
                 whole = file.tell()
             finally:
-                file.truncate(whole)
-                sync(file)
+                with telling(self._address):
+                    file.truncate(whole)
+                    sync(file)
 
     @contextmanager
     def _open(self) -> Iterator[BinaryIO]:
-        try:
-            with created(self._path) as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                yield file
-        except OSError as error:
-            raise BackendError(f"{self._path} cannot be written: {error.strerror}") from error
+        with telling(self._address):
+            file = created(self._path)
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
 
     def _begin_line(self, file: BinaryIO) -> int:
         """Stand behind the last whole line, a torn one is dropped; returns how much is there."""
@@ -61,19 +65,19 @@ class QuarantineWriter:
             file.truncate(0)
             file.seek(0)
             return file.write(QUARANTINE + b"\n")
-        if shape_of(beginning, str(self._path)) is not None:
-            raise FileFormatError(str(self._path), 1, "is no quarantine file", hint="name another")
+        if shape_of(beginning, self._address) is not None:
+            raise FileFormatError(self._address, 1, "is no quarantine file", hint="name another")
         _mend_end(file)
         return file.seek(0, os.SEEK_END)
 
 
-def _write(file: BinaryIO, bundle: SessionBundle, error: bytes) -> None:
-    file.write(session_row(bundle.session) + b', "error": ' + error + RUNS)
+def _line(bundle: SessionBundle, error: bytes) -> Iterator[bytes]:
+    yield session_row(bundle.session) + b', "error": ' + error + RUNS
     mark = JSONL.cell
     for row in map(run_row, bundle.runs):
-        file.write(mark + row)
+        yield mark + row
         mark = b"," + JSONL.cell
-    file.write(JSONL.cell + b"]}\n")
+    yield JSONL.cell + b"]}\n"
 
 
 def _mend_end(file: BinaryIO) -> None:

@@ -178,7 +178,9 @@ def _slowly(text: bytes, kind: _Kind) -> dict[str, Any]:
         if name not in members:
             raise CodecError(f"the {kind.what} has lost its {name!r}")
     kept = (*kind.documents, *kind.others)
-    found = {name: raw if name in kept else codec.decode(raw) for name, raw in members.items()}
+    found = {
+        name: raw if name in kept else codec.decode(bytes(raw)) for name, raw in members.items()
+    }
     return dict.fromkeys(_OPTIONAL) | found
 
 

@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from agnocli.abc import Capabilities, ConflictPolicy, WriteResult
-from agnocli.errors import BackendError, ExistsError, FileFormatError, SessionConflictError
-from agnocli.formats.part import PackedPart, Part, PipePart, PlainPart
+from agnocli.errors import ExistsError, FileFormatError, SessionConflictError
+from agnocli.formats.part import PackedPart, Part, PipePart, PlainPart, telling, unwritable
 from agnocli.formats.reading import SealedReader
 from agnocli.formats.rows import to_session
 from agnocli.formats.seen import Seen
@@ -55,7 +55,7 @@ class FileSink:
     def _opened(self, *, restart: bool, keep: bool) -> Iterator[_Writing]:
         self._check_absent()
         with ExitStack() as stack:
-            with _told(self.address):
+            with telling(self.address):
                 part = self._part()
             stack.callback(part.close)
             writing = _Writing(part, self._shape, self.address)
@@ -119,7 +119,7 @@ class _Writing:
             for bundle in bundles:
                 fate = self._add(bundle, policy)
                 outcome.setdefault(fate, []).append(bundle.session.session_id)
-            with _told(self._address):
+            with telling(self._address):
                 self._part.commit()
             undo.pop_all()
         self._seen.commit()
@@ -127,7 +127,7 @@ class _Writing:
 
     def finish(self) -> None:
         self._encoder.trailer()
-        with _told(self._address):
+        with telling(self._address):
             self._part.finish()
 
     def leave(self, *, keep: bool) -> None:
@@ -161,27 +161,13 @@ class _Writing:
         try:
             self._part.write(text)
         except OSError as error:
-            raise _unwritable(self._address, error) from error
+            raise unwritable(self._address, error) from error
 
     def _take_back(self, tally: Tally) -> None:
         self._cut(tally)
         self._seen.roll_back()
 
     def _cut(self, tally: Tally) -> None:
-        with _told(self._address):
+        with telling(self._address):
             self._part.cut(tally.length)
         self._encoder.tally = tally
-
-
-@contextmanager
-def _told(address: str) -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise _unwritable(address, error) from error
-
-
-def _unwritable(address: str, error: OSError) -> BackendError:
-    return BackendError(f"{address} cannot be written: {error.strerror}")

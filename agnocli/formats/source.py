@@ -10,7 +10,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, islice
 from typing import BinaryIO, NamedTuple, cast
 
 from agnocli.abc import HELD_BYTES, Cursor
@@ -62,11 +62,11 @@ class FileSource:
         self, *, after: Cursor | None = None, wanted: Callable[[str], bool] | None = None
     ) -> Iterator[tuple[Cursor, SessionBundle]]:
         """In the file's order. FileFormatError comes before the first session."""
-        passed, whole = _number(after), self.check().sessions
+        passed, checked = _number(after), self.check()
         with self._open() as file:
-            for number, record in enumerate(self._reader(file).records(), 1):
-                if number > whole:
-                    return
+            records = self._reader(file).records()
+            whole = islice(records, checked.sessions) if checked.error else records
+            for number, record in enumerate(whole, 1):
                 if number > passed and (bundle := self._bundle(record, wanted)) is not None:
                     yield Cursor(str(number)), bundle
 
@@ -95,10 +95,9 @@ class FileSource:
 
     def _reader(self, file: BinaryIO) -> SealedReader | EditedReader:
         file.seek(0)
-        blocks = text.blocks(file)
-        beginning = _beginning(blocks, self.address)
-        whole = chain([beginning], blocks)
-        if self._edited or (shape := shape_of(beginning, self.address)) is None:
+        beginning, whole = _begun(text.blocks(file))
+        shape = shape_of(beginning, self.address, edited=self._edited)
+        if shape is None:
             return EditedReader(whole, self.address)
         return SealedReader(whole, shape, self.address)
 
@@ -157,16 +156,20 @@ def _spooled(file: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, spool)
 
 
-def _beginning(blocks: Iterator[bytes], address: str) -> bytes:
-    held = b""
+def _begun(blocks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Enough text to tell what it is, and the text with that again; what is wrong with it is told later."""
+    held, rest = b"", blocks
     try:
         while len(held) < _BEGINNING and (block := next(blocks, None)) is not None:
             held += block
     except (EOFError, zlib.error) as error:
-        if not held:
-            reason = "the file is cut off or damaged here"
-            raise FileFormatError(address, 1, reason) from error
-    return held
+        rest = _failing(error)
+    return held, chain([held], rest)
+
+
+def _failing(error: Exception) -> Iterator[bytes]:
+    yield from ()
+    raise error
 
 
 def _number(after: Cursor | None) -> int:
