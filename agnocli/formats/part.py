@@ -20,7 +20,7 @@ from agnocli.abc import HELD_BYTES
 from agnocli.errors import BackendError, BackendUnavailableError
 from agnocli.formats.text import BLOCK, pack, raw_blocks, unpack, unpacker
 
-CHUNK = 2**19
+CHUNK = 2**18
 """Text that becomes one gzip member."""
 _LONGEST_MEMBER = CHUNK + 2**12
 
@@ -32,7 +32,7 @@ class Part(Protocol):
     def write(self, text: bytes) -> None: ...
 
     def cut(self, length: int) -> None:
-        """Take back all text behind so many bytes, which may be more than was committed."""
+        """Take back the text behind so many bytes: all of it, or what was not committed."""
 
     def commit(self) -> None: ...
 
@@ -109,8 +109,10 @@ class PackedPart:
             start, end = self._ends[number : number + 2]
             self._file.seek(start)
             self._rest = bytearray(unpack(self._file.read(end - start)))
-            self._cut_members(number)
+        self._cut_members(number)
         del self._rest[rest:]
+        if not length:
+            self._rest_path.unlink(missing_ok=True)
 
     def commit(self) -> None:
         sync(self._file)
@@ -119,6 +121,7 @@ class PackedPart:
             file.write(self._number().to_bytes(8, "big") + self._rest)
             sync(file)
         fresh.replace(self._rest_path)
+        _sync_folder(self._target.parent)
 
     def finish(self) -> None:
         if self._rest:
@@ -221,6 +224,7 @@ def _locked(path: Path) -> BinaryIO:
             ) from error
         # the other one may have finished it in between, and given it its name
         if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+            _sync_folder(path.parent)
             return file
         file.close()
 

@@ -120,9 +120,14 @@ def _readable(document: bytes) -> str | bytes:
 
 def _members(record: Session | Run, name: str, values: Mapping[str, object]) -> bytes:
     try:
-        return b', "%b": %b' % (name.encode(), _json(to_json(dict(values))))
+        text = _json(to_json(dict(values)))
     except CodecError as error:
         raise RecordRejectedError(record.session_id, name, error.message) from error
+    except RecursionError as error:
+        raise RecordRejectedError(record.session_id, name, "is nested too deeply") from error
+    if not codec.is_strict(text):
+        raise RecordRejectedError(record.session_id, name, "is nested too deeply")
+    return b', "%b": %b' % (name.encode(), text)
 
 
 def _json(value: object) -> bytes:
@@ -199,4 +204,4 @@ def _exact(value: Any, *, document: bool) -> Any:
         return value
     if not isinstance(value, str | bytes):
         raise CodecError("the exact form of a document is its text")
-    return value.encode() if isinstance(value, str) else value
+    return value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value

@@ -19,7 +19,7 @@ from agnocli.testing.file_base_suite import FileSuite, exported, read
 from agnocli.testing.records import sample_bundle, sample_run, sample_session
 from agnocli.testing.values_suite import HARD
 
-DOCUMENTS = {name: hard.text for name, hard in HARD.items()} | {
+DOCUMENTS = {name: hard.text for name, hard in HARD.items() if len(hard.text) < 100_000} | {
     "raw bytes that are no text": b'{"a": "\xff\xfe"}',
     "raw surrogates": b'{"a": "\xed\xa0\xbd\xed\xb8\x80"}',
     "a raw NUL": b'{"a": "\x00"}',
@@ -98,7 +98,16 @@ class FileValuesSuite(FileSuite):
         run = sample_run("s", 0, extra=extra)
         self.check_kept(SessionBundle(sample_session("s", extra=extra), (run,)), path)
 
-    def test_a_value_no_file_can_hold_is_rejected_by_its_name(self, path: Path) -> None:
+    @pytest.mark.parametrize("depth", [200, 5000])
+    def test_a_column_that_is_nested_too_deeply_is_rejected(self, path: Path, depth: int) -> None:
+        value: object = 1
+        for _ in range(depth):
+            value = [value]
+        with pytest.raises(RecordRejectedError, match="extra is nested too deeply"):
+            open_file(str(path)).write([sample_bundle("s", extra={"deep": value})])
+        assert not path.exists()
+
+    def test_a_value_no_file_can_hold_is_rejected_by_its_type(self, path: Path) -> None:
         bundle = sample_bundle("s", extra={"odd": object()})
         with pytest.raises(RecordRejectedError) as caught:
             open_file(str(path)).write([sample_bundle("fine"), bundle])

@@ -98,6 +98,19 @@ def test_a_packed_file_is_the_same_however_it_was_written(
     assert path.read_bytes() == whole
 
 
+def test_a_packed_file_that_is_started_over_holds_nothing_of_what_was_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(part, "CHUNK", 700)
+    path = tmp_path / "x.jsonl.gz"
+    with pytest.raises(KeyboardInterrupt), (file := open_file(str(path))).loading():
+        file.write(batches(9)[0])
+        raise KeyboardInterrupt
+    with (file := open_file(str(path), restart=True)).loading():
+        assert file.write(ALL[:1]).written == ("s0",)
+    assert path.read_bytes() == exported(ALL[:1], tmp_path / "y.jsonl.gz")
+
+
 PROGRAM = """
 import sys
 from agnocli.formats.registry import open_file

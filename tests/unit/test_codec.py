@@ -327,3 +327,53 @@ def test_output_can_always_be_printed(write: Callable[[object], str]) -> None:
 
 def test_pretty_shows_characters_as_they_are() -> None:
     assert codec.pretty({"a": ["\u00e9"]}) == '{\n  "a": [\n    "\u00e9"\n  ]\n}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"a": "\\ud800y", "\\udc00": "\\\\ud800"}',
+        b' [1.50, -0, 1e400, 10E+2, true, null, "\xc3\xa9\x7f"]\r\n\t',
+        b"7" * 5000,
+        b'"' + b"[" * 500 + rb"\"{\\" + b'"',
+        b"[" + b'{"a": [{}]},' * 500 + b"0]",
+        b"[" * codec.STRICT_DEPTH + b"]" * codec.STRICT_DEPTH,
+    ],
+)
+def test_what_every_parser_reads_is_strict(text: bytes) -> None:
+    assert codec.is_strict(text)
+    json.loads(text) if len(text) < 4000 else None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"NaN",
+        b"[Infinity]",
+        b"01",
+        b"[1,]",
+        b'{"a": 1',
+        b'"a\nb"',
+        b'"\x00"',
+        rb'"\x"',
+        rb'"\ud80"',
+        rb'"\u"',
+        b'"\xff"',
+        b'"\xed\xa0\x80"',
+        b"\xef\xbb\xbf{}",
+        b"1 2",
+        b"[" * (codec.STRICT_DEPTH + 1) + b"]" * (codec.STRICT_DEPTH + 1),
+        b'{"a":' * 20_000 + b"1" + b"}" * 20_000,
+    ],
+)
+def test_what_some_parser_refuses_is_not_strict(text: bytes) -> None:
+    assert not codec.is_strict(text)
+
+
+@quick
+@given(values)
+def test_what_agno_writes_is_strict_unless_it_holds_nan(value: Any) -> None:
+    text, constants = codec.encode(value), list[str]()
+    json.loads(text, parse_constant=constants.append, parse_int=len)
+    assert codec.is_strict(text) is (not constants)
