@@ -51,6 +51,7 @@ class TransferFlags(msgspec.Struct, frozen=True, kw_only=True):
     ledger: str | None = None
     force: bool = False
     partial: bool = False
+    edited: bool = False
 
 
 class Terminated(BaseException):
@@ -82,7 +83,8 @@ def place(
         flags = flags or TransferFlags()
         # what a file has so far is checked against the source as well, so it can just begin anew
         path = text if text == STREAM else str(Path(text).absolute())
-        return open_file(path, force=flags.force, restart=True, partial=flags.partial)
+        how = {"partial": flags.partial, "edited": flags.edited}
+        return open_file(path, force=flags.force, restart=True, **how)
     backend = app.backend(text, read_only=read_only)
     backend.connect()
     return backend

@@ -75,6 +75,9 @@ def migrate(
     partial: Annotated[
         bool, typer.Option("--partial", help="Read a damaged file up to its first bad line.")
     ] = False,
+    edited: Annotated[
+        bool, typer.Option("--edited", help="Read a file that people have changed.")
+    ] = False,
 ) -> int:
     """Copy sessions, then read both sides again and compare. The source is never written."""
     query = filters.query_of(
@@ -108,5 +111,6 @@ def migrate(
         ledger=ledger,
         force=force,
         partial=partial,
+        edited=edited,
     )
     return run(context, lambda one: migrate_command(one, source, target, options, flags))

@@ -175,18 +175,21 @@ def import_(
     partial: Annotated[
         bool, typer.Option("--partial", help="Take a damaged file up to its first bad line.")
     ] = False,
+    edited: Annotated[
+        bool, typer.Option("--edited", help="Take a file that people have changed.")
+    ] = False,
 ) -> int:
     """Store the conversations of files. A damaged file is refused before anything is written."""
-    return run(context, lambda one: _import(one, file, on_conflict, partial))
+    return run(context, lambda one: _import(one, file, on_conflict, partial, edited))
 
 
-def _import(app: App, files: list[str], policy: ConflictPolicy, partial: bool) -> int:
+def _import(app: App, files: list[str], policy: ConflictPolicy, partial: bool, edited: bool) -> int:
     from agnocli.cli.beside import merged
     from agnocli.cli.transferring import TransferFlags, as_json, finish, planned, transferred
     from agnocli.transfer.options import TransferOptions
 
-    options, flags = TransferOptions(policy=policy), TransferFlags(partial=partial)
-    sources = list(_opened(files, partial))
+    options, flags = TransferOptions(policy=policy), TransferFlags()
+    sources = list(_opened(files, partial, edited))
     if app.options.dry_run:
         target = app.backend(read_only=True)
         return max(planned(app, source, target, options) for source in sources)
@@ -202,10 +205,10 @@ def _import(app: App, files: list[str], policy: ConflictPolicy, partial: bool) -
     return finish(app, report, flags, quarantine)
 
 
-def _opened(files: list[str], partial: bool) -> Iterator[Any]:
+def _opened(files: list[str], partial: bool, edited: bool) -> Iterator[Any]:
     """A file is a file here, whatever its name."""
     from agnocli.formats.registry import open_file
 
     for one in files:
         path = one if one == STREAM else str(Path(one).absolute())
-        yield open_file(path, format="jsonl", partial=partial)
+        yield open_file(path, format="jsonl", partial=partial, edited=edited)
