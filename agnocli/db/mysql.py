@@ -17,7 +17,8 @@ from pymysql.cursors import Cursor, SSCursor
 
 from agnocli.abc import Backend, Capabilities
 from agnocli.config.secrets import masked_url
-from agnocli.db.sql.dialect import DBCursor, Dialect, Statement
+from agnocli.db.sql import literals
+from agnocli.db.sql.dialect import DBCursor, Dialect, Insert, Statement
 from agnocli.db.sql.options import text_options
 from agnocli.db.sql.store import SQLStore
 from agnocli.errors import (
@@ -110,12 +111,17 @@ def _table_columns(database: str, cursor: DBCursor, table: str) -> tuple[str, ..
     return tuple(name for (name,) in cursor.fetchall())
 
 
-def _table_names(database: str, cursor: DBCursor) -> tuple[str, ...]:
+def _table_names(database: str, cursor: DBCursor, where: str = "1 = 1") -> tuple[str, ...]:
     cursor.execute(
-        "SELECT table_name FROM information_schema.tables WHERE table_schema = %s ORDER BY table_name",
+        "SELECT table_name FROM information_schema.tables"
+        f" WHERE table_schema = %s AND {where} ORDER BY table_name",
         [database],
     )
     return tuple(name for (name,) in cursor.fetchall())
+
+
+def _full_tables(database: str, cursor: DBCursor) -> tuple[str, ...]:
+    return _table_names(database, cursor, "table_type NOT LIKE '%%VIEW'")
 
 
 def _is_mariadb(cursor: DBCursor) -> bool:
@@ -159,6 +165,13 @@ class _Connection(pymysql.connections.Connection):  # type: ignore[misc]
         if not self._closed:
             super().close()
 
+    def check(self, statement: bytes) -> None:
+        if (whole := len(statement) + 1) > self.packet:
+            reason = (
+                f"takes {whole:,} bytes, and the server's max_allowed_packet is {self.packet:,}"
+            )
+            raise pymysql.DataError(1153, reason)
+
     def drop(self) -> None:
         result = self._result
         if result is not None:
@@ -172,11 +185,15 @@ class _Cursor(Cursor):  # type: ignore[misc]
     def execute(self, query: str, args: Any = None) -> Any:
         connection: Any = self._get_db()
         if args and sum(len(one) for one in args if isinstance(one, str | bytes)) > SURELY_TAKEN:
-            whole = len(self.mogrify(query, args).encode("utf-8", "surrogateescape")) + 1
-            if whole > connection.packet:
-                reason = f"takes {whole:,} bytes, and the server's max_allowed_packet is {connection.packet:,}"
-                raise pymysql.DataError(1153, reason)
+            connection.check(self.mogrify(query, args).encode("utf-8", "surrogateescape"))
         return super().execute(query, args)
+
+
+def _insert(cursor: Any, insert: Insert, rows: Sequence[Sequence[Any]]) -> None:
+    connection: _Connection = cursor.connection
+    for statement in literals.statements(insert, rows, connection.escape):
+        connection.check(statement)
+        connection.query(statement)
 
 
 def _stream(cursor: Any, statements: Sequence[Statement]) -> Iterator[Any]:
@@ -229,8 +246,16 @@ def dialect(database: str, *, create_schema: bool = True) -> Dialect:
         translate=_translate,
         table_columns=partial(_table_columns, database),
         table_names=partial(_table_names, database),
+        full_tables=partial(_full_tables, database),
+        begin_read=(
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+            "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+        ),
         placeholder="%s",
         quote="`",
+        # the driver sends bytes as binary, which is no JSON to MySQL
+        bind_document="CONVERT({} USING utf8mb4)",
+        bulk=_insert,
         lock_row=" FOR UPDATE",
         schema=database,
         exact="CAST(CONVERT({} USING utf8mb4) AS BINARY) = CAST({} AS BINARY)",
@@ -284,7 +309,7 @@ class MySQLDb(SQLStore):
             read_timeout=arguments["connect_timeout"],  # connecting includes the server's greeting
             charset="utf8mb4",
             autocommit=True,
-            sql_mode="STRICT_ALL_TABLES",
+            sql_mode="STRICT_ALL_TABLES",  # and a backslash escapes, whatever the server's own mode
             client_flag=CLIENT.FOUND_ROWS,
             init_command=level,
             cursorclass=_Cursor,

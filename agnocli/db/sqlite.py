@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from msgspec.structs import replace
+
 from agnocli.abc import Backend, Capabilities
 from agnocli.db.sql.dialect import DBCursor, Dialect
 from agnocli.db.sql.options import text_options
@@ -80,6 +82,37 @@ def _table_names(cursor: DBCursor) -> tuple[str, ...]:
     return tuple(name for (name,) in cursor.fetchall())
 
 
+def _full_tables(cursor: DBCursor) -> tuple[str, ...]:
+    """Neither views nor tables of an extension that may not be there."""
+    cursor.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        " AND sql NOT LIKE 'CREATE VIRTUAL %' ORDER BY name"
+    )
+    return tuple(name for (name,) in cursor.fetchall())
+
+
+_DUPLICATE = {
+    sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
+    sqlite3.SQLITE_CONSTRAINT_UNIQUE,
+    sqlite3.SQLITE_CONSTRAINT_ROWID,
+}
+_UNFIT = {
+    sqlite3.SQLITE_TOOBIG,
+    sqlite3.SQLITE_CONSTRAINT_CHECK,
+    sqlite3.SQLITE_CONSTRAINT_NOTNULL,
+}
+
+
+def _is_duplicate(error: BaseException | None) -> bool:
+    return getattr(error, "sqlite_errorcode", None) in _DUPLICATE
+
+
+def _is_unfit(error: BaseException | None) -> bool:
+    if isinstance(error, UnicodeEncodeError | OverflowError):
+        return True
+    return getattr(error, "sqlite_errorcode", None) in _UNFIT
+
+
 DIALECT = Dialect(
     name="sqlite",
     capabilities=Capabilities(),
@@ -87,10 +120,14 @@ DIALECT = Dialect(
     translate=_translate,
     table_columns=_table_columns,
     table_names=_table_names,
+    full_tables=_full_tables,
     # bytes in and out: the text is never decoded, so nothing in it can fail or change
     read_document="CAST({} AS BLOB)",
     bind_document="CAST({} AS TEXT)",
+    size="LENGTH(CAST({} AS BLOB))",
     begin_write="BEGIN IMMEDIATE",
+    is_duplicate=_is_duplicate,
+    is_unfit=_is_unfit,
 )
 
 
@@ -122,6 +159,19 @@ class SqliteDb(SQLStore):
             open_writer=self._open_writer,
             read_only=read_only,
         )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Outside of WAL mode a reader who stays keeps every writer from its commit."""
+        return replace(DIALECT.capabilities, one_moment=self._keeps_moments())
+
+    def _keeps_moments(self) -> bool:
+        try:
+            with self.path.open("rb") as file:
+                header = file.read(20)
+        except OSError:
+            return True
+        return not header or header[18:] == b"\2\2"
 
     def _open_reader(self) -> sqlite3.Connection:
         if not self.path.exists():

@@ -15,6 +15,7 @@ import pytest
 
 from agnocli import codec
 from agnocli.abc import Backend, SessionQuery
+from agnocli.db.sql.inserting import PART_BYTES
 from agnocli.db.sql.store import SQLStore
 from agnocli.errors import (
     AgnoCLIError,
@@ -27,7 +28,7 @@ from agnocli.errors import (
     SessionConflictError,
     SessionNotFoundError,
 )
-from agnocli.records import Document, SessionBundle
+from agnocli.records import Document, Run, SessionBundle
 from agnocli.testing.records import document, sample_bundle, sample_run, sample_session
 
 SERVERS = ("postgres", "mysql")
@@ -462,10 +463,15 @@ def test_a_session_that_two_write_first_at_once_is_a_conflict_for_one(
     started, done = threading.Event(), threading.Event()
     outcome: list[object] = []
 
-    def slow() -> Iterator[SessionBundle]:
-        yield sample_bundle("s", 0)
+    def runs() -> Iterator[Run]:
+        body = document({"content": "x" * PART_BYTES})
+        yield sample_run("long", 0, run_data=body)
         started.set()
         done.wait(1)
+
+    def slow() -> Iterator[SessionBundle]:
+        yield sample_bundle("s", 0)
+        yield SessionBundle(sample_session("long"), runs())
 
     def write_slowly() -> None:
         outcome.append(backend.write(slow()).written)
@@ -479,7 +485,7 @@ def test_a_session_that_two_write_first_at_once_is_a_conflict_for_one(
             other.write([sample_bundle("s", 0, name="Other")])
         done.set()
     writer.join(30)
-    assert outcome == [("s",)]
+    assert outcome == [("s", "long")]
 
 
 # text and plans

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
@@ -19,6 +19,8 @@ class DBCursor(Protocol):
     def rowcount(self) -> int: ...
 
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> object: ...
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]], /) -> object: ...
 
     def fetchone(self) -> Any: ...
 
@@ -39,6 +41,22 @@ class Connection(Protocol):
 
 Statement = tuple[str, Sequence[Any]]
 """SQL and what is bound to it."""
+
+
+class Insert(msgspec.Struct, frozen=True):
+    """Rows of which table and columns are to be inserted."""
+
+    statement: str
+    """For one row, with placeholders."""
+    into: str
+    """Table and columns as they stand behind INSERT INTO or COPY, where nothing is bound."""
+    columns: tuple[str, ...]
+    documents: frozenset[int]
+    """Which of the columns, counted from 0, are JSON: their values are bytes."""
+
+
+def row_by_row(cursor: DBCursor, insert: Insert, rows: Sequence[Sequence[Any]]) -> None:
+    cursor.executemany(insert.statement, rows)
 
 
 def one_by_one(cursor: DBCursor, statements: Sequence[Statement]) -> Iterator[Any]:
@@ -75,11 +93,17 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     table_columns: Callable[[DBCursor, str], tuple[str, ...]]
     """Column names in order; empty when there is no such table."""
     table_names: Callable[[DBCursor], tuple[str, ...]]
+    full_tables: Callable[[DBCursor], tuple[str, ...]]
+    """Tables whose rows can be counted: no views."""
     placeholder: str = "?"
     quote: str = '"'
     read_document: str = "{}"
     bind_document: str = "{}"
+    size: str = "LENGTH({})"
+    """The bytes of a document, or nearly so, without handing it over."""
     begin_write: str = "BEGIN"
+    begin_read: tuple[str, ...] = ("BEGIN",)
+    """From here to ROLLBACK all is read as of one moment, many rows by an index, and nothing waits for it."""
     lock_row: str = ""
     """Ends a SELECT that locks its rows until the transaction ends."""
     max_parameters: int = 500
@@ -99,6 +123,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     a sessions table of that name."""
     stream: Callable[[DBCursor, Sequence[Statement]], Iterator[Any]] = one_by_one
     """Rows of one statement after the other, of one moment, in bounded memory; may be left half-read."""
+    bulk: Callable[[DBCursor, Insert, Sequence[Sequence[Any]]], None] = row_by_row
+    """Many rows at once, in the order of its columns. What it leaves behind after an error is rolled back."""
     alive: Callable[[Any], bool] = _always
     """Whether a connection that lay idle can still be used; asks no server."""
     creating: Callable[[DBCursor], AbstractContextManager[None]] = _nothing_special

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from agnocli.abc import BackendReport
@@ -96,15 +95,6 @@ def read_blob(cursor: DBCursor, found: Statements, session: Session) -> list[Run
     return list(legacy.blob_runs(raw_blob(cursor, found, session.session_id), session))
 
 
-def stream_runs(cursor: DBCursor, found: Statements, session_id: str) -> Iterator[Run]:
-    """Rows of the runs table, oldest first."""
-    if not found.has_runs:
-        return
-    with closing(stream(cursor, found, found.session_runs(session_id))) as table:
-        for row in table:
-            yield to_run(row, found)
-
-
 def stream(
     cursor: DBCursor, found: Statements, statements: Sequence[Statement]
 ) -> Generator[Any, None, None]:
@@ -164,7 +154,7 @@ def _add_blob_facts(
     session_ids: Sequence[str],
     facts: dict[str, tuple[int, str | None]],
 ) -> None:
-    cursor.execute(found.blobs(len(session_ids)), session_ids)
+    cursor.execute(found.sessions_of(len(session_ids), with_blob=True), session_ids)
     for row in cursor.fetchall():
         session = to_session(row[:-1], found)
         try:
@@ -199,6 +189,7 @@ def report(cursor: DBCursor, found: Statements, address: str) -> BackendReport:
         runs=_count_runs(cursor, found),
         versions=versions,
         tables=names,
+        others=_others(cursor, found),
         notes=(
             *_notes(found, versions),
             *(
@@ -207,6 +198,12 @@ def report(cursor: DBCursor, found: Statements, address: str) -> BackendReport:
             ),
         ),
     )
+
+
+def _others(cursor: DBCursor, found: Statements) -> Mapping[str, int]:
+    ours = {found.tables.sessions, found.tables.runs, found.tables.versions}
+    others = (one for one in found.dialect.full_tables(cursor) if one not in ours)
+    return {one: _count(cursor, found, one) for one in others}
 
 
 def agno_1_tables(cursor: DBCursor, dialect: Dialect, tables: Sequence[str]) -> list[str]:

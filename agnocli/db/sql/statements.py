@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from agnocli.abc import Capabilities, SessionQuery, Sort
-from agnocli.db.sql.dialect import Dialect, Statement
+from agnocli.db.sql.dialect import Dialect, Insert, Statement
 from agnocli.layout.names import Tables
 from agnocli.records import RUN_COLUMNS, SESSION_COLUMNS, SESSION_DOCUMENTS
 
@@ -47,7 +47,11 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
     def _name(self, identifier: str) -> str:
         mark = self.dialect.quote
         quoted = mark + identifier.replace(mark, mark * 2) + mark
-        return quoted.replace("%", "%%") if "%" in self.dialect.placeholder else quoted
+        return quoted.replace("%", "%%") if self._doubles_percent else quoted
+
+    @property
+    def _doubles_percent(self) -> bool:
+        return "%" in self.dialect.placeholder
 
     def _table(self, name: str) -> str:
         schema = self.dialect.schema
@@ -83,6 +87,11 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
     def blob(self) -> str:
         return f"SELECT {self._read(BLOB)} FROM {self.sessions} WHERE session_id = {self.dialect.placeholder}"
 
+    def stored_ids(self, sessions: int) -> str:
+        return (
+            f"SELECT session_id FROM {self.sessions} WHERE session_id IN ({self._marks(sessions)})"
+        )
+
     def session_ids(self, first: bool) -> str:
         where = "" if first else f" WHERE session_id > {self.dialect.placeholder}"
         return f"SELECT session_id FROM {self.sessions}{where} ORDER BY session_id LIMIT {self.dialect.placeholder}"
@@ -91,12 +100,37 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
     def _run_list(self) -> str:
         return ", ".join(self._read(one) for one in self.run_fields)
 
-    def session_runs(self, session_id: str) -> list[Statement]:
-        """All runs, oldest first."""
-        return [
-            (f"{self._runs_where(part)} ORDER BY {', '.join(self._run_order)}", [session_id])
-            for part in self._parts()
-        ]
+    def session_sizes(self, sessions: int) -> str:
+        """(session_id, bytes of the row's documents, bytes of Agno 2's runs)"""
+        own = " + ".join(f"COALESCE({self._size(one)}, 0)" for one in SESSION_DOCUMENTS)
+        blob = f"COALESCE({self._size(BLOB)}, 0)" if self.has_blob else "0"
+        return f"SELECT session_id, {own}, {blob} FROM {self.sessions} WHERE session_id IN ({self._marks(sessions)})"
+
+    def run_sizes(self, sessions: int) -> str:
+        """(session_id, bytes of the documents of its runs)"""
+        return (
+            f"SELECT session_id, SUM({self._size('run_data')}) FROM {self.runs}"
+            f" WHERE session_id IN ({self._marks(sessions)}) GROUP BY session_id"
+        )
+
+    def _size(self, column: str) -> str:
+        return self.dialect.size.format(self._name(column))
+
+    def runs_of(self, sessions: int) -> str:
+        """All runs of sessions, in no order."""
+        return f"SELECT {self._run_list} FROM {self.runs} WHERE session_id IN ({self._marks(sessions)})"
+
+    def run_places(self, session_id: str) -> Statement:
+        """(run_id, bytes of the document) of a session's runs, oldest first."""
+        return (
+            f"SELECT run_id, {self._size('run_data')} FROM {self.runs}"
+            f" WHERE session_id = {self.dialect.placeholder} ORDER BY {self._oldest_first}",
+            [session_id],
+        )
+
+    def runs_called(self, number: int) -> str:
+        """Runs by id, in no order."""
+        return f"SELECT {self._run_list} FROM {self.runs} WHERE run_id IN ({self._marks(number)})"
 
     def newest_runs(self, session_id: str, number: int) -> Statement:
         """The last so many runs, newest first."""
@@ -123,12 +157,16 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
         return f"SELECT {self._run_list} FROM {self.runs} WHERE session_id = {mark}{more}"
 
     def run_order(self) -> str:
-        first = "" if self.dialect.nulls_first else " NULLS FIRST"
-        index, *rest = self._run_order
         return (
             f"SELECT run_id, run_index, status FROM {self.runs} WHERE session_id = {self.dialect.placeholder}"
-            f" ORDER BY {', '.join([index + first, *rest])}"
+            f" ORDER BY {self._oldest_first}"
         )
+
+    @property
+    def _oldest_first(self) -> str:
+        first = "" if self.dialect.nulls_first else " NULLS FIRST"
+        index, *rest = self._run_order
+        return ", ".join([index + first, *rest])
 
     def stored_run(self) -> str:
         return f"SELECT run_id FROM {self.runs} WHERE run_id = {self.dialect.placeholder}"
@@ -139,6 +177,15 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
     def insert(self, table: str, columns: Sequence[str]) -> str:
         names = ", ".join(self._name(one) for one in columns)
         return f"INSERT INTO {self._table(table)} ({names}) VALUES ({', '.join(self._bind(one) for one in columns)})"
+
+    def bulk(self, table: str, columns: Sequence[str]) -> Insert:
+        into = f"{self._table(table)} ({', '.join(self._name(one) for one in columns)})"
+        return Insert(
+            self.insert(table, columns),
+            into.replace("%%", "%") if self._doubles_percent else into,
+            tuple(columns),
+            frozenset(place for place, one in enumerate(columns) if one in _DOCUMENTS),
+        )
 
     def update(self, table: str, columns: Sequence[str], keys: Sequence[str]) -> str:
         changes = ", ".join(f"{self._name(one)} = {self._bind(one)}" for one in columns)
@@ -167,8 +214,10 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
             bound,
         )
 
-    def blobs(self, sessions: int) -> str:
-        return f"SELECT {self._session_list()}, {self._read(BLOB)} FROM {self.sessions} WHERE session_id IN ({self._marks(sessions)})"
+    def sessions_of(self, sessions: int, *, with_blob: bool) -> str:
+        """Session rows, with Agno 2's runs behind the columns."""
+        blob = f", {self._read(BLOB)}" if with_blob else ""
+        return f"SELECT {self._session_list()}{blob} FROM {self.sessions} WHERE session_id IN ({self._marks(sessions)})"
 
     def _marks(self, number: int) -> str:
         return ", ".join([self.dialect.placeholder] * number)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
-from itertools import islice
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
-
-import msgspec
+from typing import Self, TypeVar
 
 from agnocli.abc import (
     BackendReport,
@@ -18,22 +16,20 @@ from agnocli.abc import (
     Cursor,
     Page,
     SessionQuery,
+    Wanted,
     WriteResult,
 )
-from agnocli.db.sql import rows, writing
+from agnocli.db.sql import batches, finding, inserting, reading, rows, writing
 from agnocli.db.sql.connections import Connections
-from agnocli.db.sql.dialect import Connection, DBCursor, Dialect, Statement, as_declared
+from agnocli.db.sql.dialect import Connection, DBCursor, Dialect, as_declared
 from agnocli.db.sql.statements import Statements
 from agnocli.errors import (
     BackendNotSetUpError,
     BackendReadOnlyError,
     BackendUnavailableError,
     LayoutError,
-    SessionNotFoundError,
 )
-from agnocli.layout import filter as listing
 from agnocli.layout import legacy
-from agnocli.layout.derive import session_info
 from agnocli.layout.names import Tables
 from agnocli.layout.portable import fits
 from agnocli.records import (
@@ -43,7 +39,6 @@ from agnocli.records import (
     Run,
     Session,
     SessionBundle,
-    SessionInfo,
 )
 
 Result = TypeVar("Result")
@@ -225,91 +220,51 @@ class SQLStore:
     ) -> Iterator[Run]:
         if last is not None and last <= 0:
             return
+        if last is None or blob:
+            with self._looking() as (cursor, _, each):
+                table = reading.stream_runs(cursor, found, session_id, each)
+                runs = legacy.merge(blob, table) if blob else table
+                yield from runs if last is None else list(runs)[-last:]
+            return
         with self._connections.reading() as cursor:
-            if last is None:
-                table = rows.stream_runs(cursor, found, session_id)
-                yield from legacy.merge(blob, table) if blob else table
-            elif blob:
-                table = rows.stream_runs(cursor, found, session_id)
-                yield from list(legacy.merge(blob, table))[-last:]
-            else:
-                yield from rows.newest_runs(cursor, found, session_id, last)
+            newest = rows.newest_runs(cursor, found, session_id, last)
+        yield from newest
 
-    def scan(self, *, after: Cursor | None = None) -> Iterator[tuple[Cursor, SessionBundle]]:
+    @contextmanager
+    def _looking(self) -> Iterator[tuple[DBCursor, Statements, reading.Moment]]:
+        """To read much as of one moment, or else in steps that keep no writer waiting: within the last of the three."""
+        one_moment = self.capabilities.one_moment
+        with self._connections.reading() as cursor:
+            found = self._statements(cursor)
+            moment = partial(reading.moment, cursor, self._dialect)
+            with moment() if one_moment else nullcontext():
+                yield cursor, found, nullcontext if one_moment else moment
+
+    def scan(
+        self, *, after: Cursor | None = None, wanted: Wanted | None = None
+    ) -> Iterator[tuple[Cursor, SessionBundle]]:
+        with self._looking() as (cursor, found, each):
+            ids = reading.wanted_ids(cursor, found, after, wanted)
+            for bundle in reading.bundles(cursor, found, ids, each):
+                yield Cursor(bundle.session.session_id), bundle
+
+    def ids(self) -> Iterator[str]:
+        after = None
         while ids := self._ids_after(after):
-            for session_id in ids:
-                after = Cursor(session_id)
-                try:
-                    session, runs = self.get(session_id), self.runs(session_id)
-                except SessionNotFoundError:  # deleted since its id was read
-                    continue
-                yield after, SessionBundle(session, runs)
+            yield from ids
+            after = ids[-1]
 
-    def _ids_after(self, after: Cursor | None) -> list[str]:
+    def _ids_after(self, after: str | None) -> list[str]:
         with self._connections.reading() as cursor:
             return rows.session_ids(cursor, self._statements(cursor), after)
 
+    def read(self, session_ids: Sequence[str]) -> Iterator[SessionBundle]:
+        with self._looking() as (cursor, found, each):
+            ids = (one for one in dict.fromkeys(session_ids) if fits(one, found.can))
+            yield from reading.bundles(cursor, found, reading.chunks(ids, found), each)
+
     def find(self, query: SessionQuery) -> Page:
-        after = None if query.after is None else listing.decode_cursor(query.after)
-        decoding = listing.needs_decoding(query) or query.status is not None
-        limit = None if decoding or query.limit is None else query.skip + query.limit + 1
-        with self._connections.reading() as cursor:
-            found = self._statements(cursor)
-            if not all(fits(text, found.can) for text in _texts(query)):
-                return Page(())  # no row can hold what is asked for
-            if limit is not None:
-                return self._short_page(cursor, found, query, found.listing(query, after, limit))
-            with closing(rows.stream(cursor, found, [found.listing(query, after, None)])) as table:
-                infos = self._infos(table, found, with_status=query.status is not None)
-                page = listing.page(infos, query, total=None)
-        with self._connections.reading() as cursor:
-            items = tuple(self._counted(cursor, found, page.items))
-            total = None if decoding else self._total(cursor, found, query, page)
-            return Page(items, page.next, total)
-
-    def _short_page(
-        self, cursor: DBCursor, found: Statements, query: SessionQuery, statement: Statement
-    ) -> Page:
-        """Of few rows, taken whole: a result left half-read may cost its connection."""
-        cursor.execute(*statement)
-        infos = self._infos(cursor.fetchall(), found, with_status=False)
-        page = listing.page(infos, query, total=None)
-        items = tuple(self._counted(cursor, found, page.items))
-        return Page(items, page.next, self._total(cursor, found, query, page))
-
-    def _total(
-        self, cursor: DBCursor, found: Statements, query: SessionQuery, page: Page
-    ) -> int | None:
-        """Counting may read all rows, so it is done once for a listing: on its first page, if that is not all."""
-        if query.after is not None:
-            return None
-        if page.next is None and not query.skip:
-            return len(page.items)
-        return int(_single(cursor, *found.total(query)))
-
-    def _infos(
-        self, table: Iterable[Any], found: Statements, *, with_status: bool
-    ) -> Iterator[SessionInfo]:
-        sessions = (rows.to_session(row, found) for row in table)
-        infos = (session_info(one, runs=0, status=None) for one in sessions)
-        if not with_status:
-            yield from infos
-            return
-        with self._connections.reading() as cursor:
-            while chunk := tuple(islice(infos, self._dialect.max_parameters)):
-                yield from self._counted(cursor, found, chunk)
-
-    def _counted(
-        self, cursor: DBCursor, found: Statements, infos: Sequence[SessionInfo]
-    ) -> Iterator[SessionInfo]:
-        """Listing rows with their number of runs and last status; run bodies stay unread, but for Agno 2's."""
-        size = self._dialect.max_parameters
-        for start in range(0, len(infos), size):
-            chunk = infos[start : start + size]
-            facts = rows.run_facts(cursor, found, [one.session_id for one in chunk])
-            for info in chunk:
-                runs, status = facts.get(info.session_id, (0, None))
-                yield msgspec.structs.replace(info, runs=runs, status=status)
+        return finding.find(self._connections, self._statements, query)
 
     def inspect(self) -> BackendReport:
         with self._connections.reading() as cursor:
@@ -321,12 +276,12 @@ class SQLStore:
     def write(
         self, bundles: Iterable[SessionBundle], policy: ConflictPolicy = ConflictPolicy.ERROR
     ) -> WriteResult:
-        done: dict[str, list[str]] = {"written": [], "identical": [], "skipped": [], "replaced": []}
+        done: dict[str, list[str]] = {}
         with self._writing(create=True) as cursor:
-            for bundle in bundles:
+            for chunk in batches.chunks(bundles):
                 found = self._ready(cursor)
-                outcome = writing.write_bundle(cursor, found, bundle, policy)
-                done[outcome].append(bundle.session.session_id)
+                for outcome, session_id in batches.store(cursor, found, chunk, policy):
+                    done.setdefault(outcome, []).append(session_id)
         return WriteResult(**{outcome: tuple(ids) for outcome, ids in done.items()})
 
     def append_run(self, run: Run) -> Run:
@@ -373,7 +328,7 @@ class SQLStore:
             self._statements(cursor)
         session = Session(session_id=f"agnocli-probe-{time.time_ns()}", created_at=now())
         with suppress(_ProbeDone), self._writing() as cursor:
-            writing.insert_session(cursor, self._statements(cursor), session)
+            inserting.insert_session(cursor, self._statements(cursor), session)
             raise _ProbeDone  # roll back: nothing of it is ever visible
 
 
@@ -383,14 +338,3 @@ class _ProbeDone(Exception):
 
 def now() -> int:
     return int(time.time())
-
-
-def _texts(query: SessionQuery) -> list[str]:
-    """What is compared with columns."""
-    wanted = (query.user_id, query.agent_id, query.team_id, query.session_type, query.id_prefix)
-    return [text for text in wanted if text is not None]
-
-
-def _single(cursor: DBCursor, sql: str, bound: Sequence[Any]) -> Any:
-    cursor.execute(sql, bound)
-    return cursor.fetchone()[0]

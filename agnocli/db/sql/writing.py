@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
-from agnocli.abc import ConflictPolicy
 from agnocli.db.sql import rows
 from agnocli.db.sql.dialect import DBCursor, Dialect
+from agnocli.db.sql.inserting import insert_run, refusals, run_taken_for
 from agnocli.db.sql.statements import BLOB, Statements
 from agnocli.errors import (
-    RecordRejectedError,
     RunNotFoundError,
     SessionConflictError,
     UsageError,
 )
 from agnocli.layout import legacy
-from agnocli.layout.compare import BundleDigest
 from agnocli.layout.names import Tables
 from agnocli.layout.portable import reject_unholdable
-from agnocli.records import RUN_COLUMNS, SESSION_COLUMNS, Run, Session, SessionBundle
+from agnocli.records import RUN_COLUMNS, SESSION_COLUMNS, Run, Session
 
 _KEPT = ("run_id", "session_id", "run_index", "created_at")
 _PUT_COLUMNS = tuple(one for one in RUN_COLUMNS if one not in _KEPT)
@@ -43,106 +40,14 @@ def create(cursor: DBCursor, dialect: Dialect, tables: Tables, missing: set[str]
         cursor.execute(stamps, row)
 
 
-def insert_session(cursor: DBCursor, found: Statements, session: Session) -> None:
-    reject_unholdable(session, found.can)
-    _insert(cursor, found, found.tables.sessions, session, SESSION_COLUMNS, found.session_columns)
-
-
-def insert_run(cursor: DBCursor, found: Statements, run: Run) -> None:
-    reject_unholdable(run, found.can)
-    if (stored := _run_taken_for(cursor, found, run.run_id)) is not None:
-        if stored != run.run_id:
-            raise rows.collision(run.session_id, "run_id", stored)
-        raise SessionConflictError(
-            run.session_id, f"cannot take run {run.run_id!r}: it is stored already"
-        )
-    _insert(cursor, found, found.tables.runs, run, RUN_COLUMNS, found.run_columns)
-
-
-@contextmanager
-def _refusals(found: Statements, session_id: str, table: str) -> Iterator[None]:
-    """What only the database itself could know."""
-    try:
-        yield
-    except found.dialect.errors as error:
-        if found.dialect.is_duplicate(error):
-            raise SessionConflictError(
-                session_id, "was stored by another program at this moment", hint="try again"
-            ) from error
-        if found.dialect.is_unfit(error):
-            reason = f"is refused by the database: {str(error).partition(chr(10))[0]}"
-            raise RecordRejectedError(session_id, table, reason) from error
-        raise
-
-
-def _insert(
-    cursor: DBCursor,
-    found: Statements,
-    table: str,
-    record: Session | Run,
-    columns: Sequence[str],
-    there: Sequence[str],
-) -> None:
-    for name in record.extra:
-        if name not in there:
-            raise RecordRejectedError(
-                record.session_id, name, f"is a column that {table!r} has not"
-            )
-    values = [getattr(record, one) for one in columns] + list(record.extra.values())
-    with _refusals(found, record.session_id, table):
-        cursor.execute(found.insert(table, (*columns, *record.extra)), values)
-
-
-def _run_taken_for(cursor: DBCursor, found: Statements, run_id: str) -> str | None:
-    """The id of the row the database finds by a run id; a collation may find another's."""
-    cursor.execute(found.stored_run(), [run_id])
-    row = cursor.fetchone()
-    return row[0] if row else None
-
-
-def write_bundle(
-    cursor: DBCursor, found: Statements, bundle: SessionBundle, policy: ConflictPolicy
-) -> str:
-    """Returns what became of it, as the field of WriteResult."""
-    session, runs = bundle
-    stored = rows.stored_session(cursor, found, session.session_id)
-    incoming = BundleDigest(session)
-    if stored is None:
-        insert_session(cursor, found, session)
-        for run in runs:
-            insert_run(cursor, found, run)
-        return "written"
-    if policy is not ConflictPolicy.REPLACE:
-        if incoming.drain(runs) == _stored_digest(cursor, found, stored):
-            return "identical"
-        if policy is ConflictPolicy.SKIP:
-            return "skipped"
-        raise SessionConflictError(
-            session.session_id,
-            "is there already and differs",
-            hint="choose what wins with --on-conflict",
-        )
-    before = _stored_digest(cursor, found, stored)
-    delete(cursor, found, session.session_id)
-    insert_session(cursor, found, session)
-    for run in incoming.watch(runs):
-        insert_run(cursor, found, run)
-    return "identical" if incoming.hexdigest() == before else "replaced"
-
-
-def _stored_digest(cursor: DBCursor, found: Statements, stored: Session) -> str:
-    blob = rows.read_blob(cursor, found, stored)
-    table = rows.stream_runs(cursor, found, stored.session_id)
-    return BundleDigest(stored).drain(legacy.merge(blob, table) if blob else table)
-
-
 def append_run(cursor: DBCursor, found: Statements, run: Run, now: int) -> Run:
     session = rows.read_session(cursor, found, run.session_id, lock=True)
     blob = rows.read_blob(cursor, found, session)
     cursor.execute(found.next_index(), [run.session_id])
     after_highest, count = cursor.fetchone()
     if blob:
-        count = len(list(legacy.merge(blob, rows.stream_runs(cursor, found, run.session_id))))
+        table = rows.run_order(cursor, found, run.session_id)
+        count = len({one.run_id for one in blob} | {run_id for run_id, _, _ in table})
     run = replace(run, run_index=max(after_highest, count))
     insert_run(cursor, found, run)
     _date(cursor, found, run.session_id, now)
@@ -151,10 +56,10 @@ def append_run(cursor: DBCursor, found: Statements, run: Run, now: int) -> Run:
 
 def put_run(cursor: DBCursor, found: Statements, run: Run) -> None:
     reject_unholdable(run, found.can)
-    if found.has_runs and _run_taken_for(cursor, found, run.run_id) == run.run_id:
+    if found.has_runs and run_taken_for(cursor, found, run.run_id) == run.run_id:
         changed = [getattr(run, one) for one in _PUT_COLUMNS]
         sql = found.update(found.tables.runs, _PUT_COLUMNS, ("run_id", "session_id"))
-        with _refusals(found, run.session_id, found.tables.runs):
+        with refusals(found, run.session_id, found.tables.runs):
             cursor.execute(sql, [*changed, run.run_id, run.session_id])
         if cursor.rowcount:
             return
@@ -184,7 +89,7 @@ def update(
                 session_id, f"was changed by another program meanwhile ({name})", hint="try again"
             )
     sql = found.update(found.tables.sessions, tuple(changes), ("session_id",))
-    with _refusals(found, session_id, found.tables.sessions):
+    with refusals(found, session_id, found.tables.sessions):
         cursor.execute(sql, [*changes.values(), session_id])
     return rows.read_session(cursor, found, session_id)
 

@@ -1,0 +1,191 @@
+"""Sessions by the many, in few statements, and never more than a few megabytes at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from itertools import islice
+
+from agnocli.abc import HELD_BYTES, Wanted
+from agnocli.db.sql import rows
+from agnocli.db.sql.dialect import DBCursor, Dialect
+from agnocli.db.sql.statements import Statements
+from agnocli.errors import CodecError
+from agnocli.layout import legacy
+from agnocli.records import Document, Run, Session, SessionBundle
+
+SESSION_BYTES = 4 * 2**20
+"""Of whole sessions that are read at once, unless one is larger."""
+RUN_BYTES = 2**18
+"""Of a long session's runs that are read at once, unless one is larger."""
+
+Moment = Callable[[], AbstractContextManager[object]]
+"""Around statements that are to see the same rows."""
+Sizes = Mapping[str, tuple[int, int]]
+"""Bytes of a session's own documents and of its runs', by id."""
+
+
+@contextmanager
+def moment(cursor: DBCursor, dialect: Dialect) -> Iterator[None]:
+    for statement in dialect.begin_read:
+        cursor.execute(statement)
+    try:
+        yield
+    except BaseException:
+        with suppress(*dialect.errors):  # the first error tells
+            cursor.execute("ROLLBACK")
+        raise
+    cursor.execute("ROLLBACK")
+
+
+def wanted_ids(
+    cursor: DBCursor, found: Statements, after: str | None, wanted: Wanted | None
+) -> Iterator[list[str]]:
+    """Ids in the order of a scan, chunk by chunk."""
+    while ids := rows.session_ids(cursor, found, after):
+        after = ids[-1]
+        yield ids if wanted is None else [one for one in ids if wanted(one)]
+
+
+def chunks(ids: Iterable[str], found: Statements) -> Iterator[list[str]]:
+    left = iter(ids)
+    while chunk := list(islice(left, found.dialect.max_parameters)):
+        yield chunk
+
+
+def bundles(
+    cursor: DBCursor, found: Statements, chunks: Iterable[list[str]], each: Moment
+) -> Iterator[SessionBundle]:
+    """Those of these sessions that are there, in the order of their ids.
+
+    `each` is around what is read together; no statement is half-done outside of it.
+    """
+    for ids in filter(None, chunks):
+        with each():
+            sizes = _sizes(cursor, found, ids)
+        for group in _groups(sizes):
+            with each():
+                if sizes[group[0]][1] > HELD_BYTES:
+                    together = _long(cursor, found, group, each)
+                else:
+                    together = _whole(cursor, found, group, each)
+            yield from together
+
+
+def _sizes(cursor: DBCursor, found: Statements, ids: Sequence[str]) -> Sizes:
+    """Of those that are there, in the order of the ids."""
+    cursor.execute(found.session_sizes(len(ids)), ids)
+    own = {one: (int(size), int(blob)) for one, size, blob in cursor.fetchall()}
+    table: dict[str, int] = {}
+    if found.has_runs:
+        cursor.execute(found.run_sizes(len(ids)), ids)
+        table = {one: int(size) for one, size in cursor.fetchall()}
+    return {one: (own[one][0], own[one][1] + table.get(one, 0)) for one in ids if one in own}
+
+
+def _groups(sizes: Sizes) -> Iterator[list[str]]:
+    """Whoever has runs of more than HELD_BYTES is alone."""
+    group: list[str] = []
+    weight = 0
+    for session_id, (own, runs) in sizes.items():
+        if group and weight + own + runs > SESSION_BYTES:
+            yield group
+            group, weight = [], 0
+        group.append(session_id)
+        weight += own + runs
+    if group:
+        yield group
+
+
+def _long(
+    cursor: DBCursor, found: Statements, ids: Sequence[str], each: Moment
+) -> list[SessionBundle]:
+    cursor.execute(found.sessions_of(len(ids), with_blob=False), ids)
+    sessions = [rows.to_session(row, found) for row in cursor.fetchall()]
+    return [SessionBundle(one, all_runs(cursor, found, one, each)) for one in sessions]
+
+
+def _whole(
+    cursor: DBCursor, found: Statements, ids: Sequence[str], each: Moment
+) -> list[SessionBundle]:
+    cursor.execute(found.sessions_of(len(ids), with_blob=found.has_blob), ids)
+    there = {session.session_id: (session, blob) for session, blob in _with_blobs(cursor, found)}
+    table = _runs(cursor, found, ids)
+    together = []
+    for session, blob in (there[one] for one in ids if one in there):
+        try:
+            old = list(legacy.blob_runs(blob, session))
+        except CodecError:  # it is raised to who reads the runs
+            together.append(SessionBundle(session, all_runs(cursor, found, session, each)))
+            continue
+        new = table[session.session_id]
+        together.append(SessionBundle(session, tuple(legacy.merge(old, new) if old else new)))
+    return together
+
+
+def _with_blobs(cursor: DBCursor, found: Statements) -> Iterator[tuple[Session, Document | None]]:
+    for row in cursor.fetchall():
+        blob = rows.document(row[-1]) if found.has_blob else None
+        yield rows.to_session(row, found), blob
+
+
+def _runs(cursor: DBCursor, found: Statements, ids: Sequence[str]) -> Mapping[str, list[Run]]:
+    """Rows of the runs table by session, oldest first."""
+    table: dict[str, list[Run]] = defaultdict(list)
+    if not found.has_runs:
+        return table
+    cursor.execute(found.runs_of(len(ids)), ids)
+    for row in cursor.fetchall():
+        run = rows.to_run(row, found)
+        table[run.session_id].append(run)
+    if not table.keys() <= {*ids}:  # a collation that takes other ids for these
+        return {one: list(stream_runs(cursor, found, one)) for one in ids}
+    for runs in table.values():
+        runs.sort(key=_place)
+    return table
+
+
+def _place(run: Run) -> tuple[bool, int, int, str]:
+    return run.run_index is not None, run.run_index or 0, run.created_at, run.run_id
+
+
+def all_runs(
+    cursor: DBCursor, found: Statements, session: Session, each: Moment = nullcontext
+) -> Iterator[Run]:
+    """What Agno 2 left in the session row, merged with the rows of the runs table; oldest first."""
+    with each():
+        blob = rows.read_blob(cursor, found, session)
+    table = stream_runs(cursor, found, session.session_id, each)
+    yield from legacy.merge(blob, table) if blob else table
+
+
+def stream_runs(
+    cursor: DBCursor, found: Statements, session_id: str, each: Moment = nullcontext
+) -> Iterator[Run]:
+    """Rows of the runs table, oldest first, by way of their ids: so the database sorts no bodies, and nothing is
+    left half-read while the reader takes its time."""
+    if not found.has_runs:
+        return
+    with each():
+        groups = list(_run_groups(cursor, found, session_id))
+    for ids in groups:
+        with each():
+            cursor.execute(found.runs_called(len(ids)), ids)
+            called = {run.run_id: run for run in (rows.to_run(r, found) for r in cursor.fetchall())}
+        yield from (called[one] for one in ids if one in called)
+
+
+def _run_groups(cursor: DBCursor, found: Statements, session_id: str) -> Iterator[list[str]]:
+    group: list[str] = []
+    weight = 0
+    with closing(rows.stream(cursor, found, [found.run_places(session_id)])) as places:
+        for run_id, size in places:
+            full = len(group) == found.dialect.max_parameters or weight + size > RUN_BYTES
+            if group and full:
+                yield group
+                group, weight = [], 0
+            group.append(run_id)
+            weight += size
+    if group:
+        yield group
