@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from time import time_ns
 from types import TracebackType
 from typing import Any, Self
+
+from msgspec.structs import replace
 
 from agnocli.abc import (
     Backend,
@@ -15,15 +19,19 @@ from agnocli.abc import (
     Cursor,
     Page,
     SessionQuery,
+    Wanted,
     WriteResult,
 )
 from agnocli.db._redis import agno_1, connecting
+from agnocli.db._redis.apart import BatchApart
 from agnocli.db._redis.batch import Batch
+from agnocli.db._redis.bulk import Bulk
 from agnocli.db._redis.changes import Changes, commit
 from agnocli.db._redis.editing import Editor
-from agnocli.db._redis.keys import RESERVED, Keys
+from agnocli.db._redis.keys import RESERVED, Keys, can_be_key
 from agnocli.db._redis.listing import Listing
-from agnocli.db._redis.reading import Reader
+from agnocli.db._redis.reading import Reader, raw_id, text_of
+from agnocli.db._redis.report import report
 from agnocli.db._redis.rows import LARGEST
 from agnocli.errors import BackendReadOnlyError, SessionNotFoundError
 from agnocli.records import Document, Run, Session, SessionBundle
@@ -33,21 +41,15 @@ CAPABILITIES = Capabilities(
     # escapes become the characters they stand for, as Agno writes here
     keeps_json_text=False,
     keeps_null_kind=False,
+    keeps_expiry=True,
+    one_moment=False,
     reserved_id_prefixes=RESERVED,
     max_document_bytes=LARGEST,
     # Agno takes a session it cannot parse for a new one, and it parses by recursion
     max_depth=800,
 )
 
-_ON_A_CLUSTER = Capabilities(
-    needs_setup=False,
-    atomic_batches=False,
-    keeps_json_text=False,
-    keeps_null_kind=False,
-    reserved_id_prefixes=RESERVED,
-    max_document_bytes=LARGEST,
-    max_depth=800,
-)
+_ON_A_CLUSTER = replace(CAPABILITIES, atomic_batches=False)
 
 
 class RedisDb:
@@ -86,6 +88,7 @@ class RedisDb:
         self._read_only, self._expire = read_only, connecting.seconds(expire)
         self._keys = Keys(connecting.key_prefix(db_prefix, prefix))
         self._reader = Reader(self._server, self._keys)
+        self._bulk = Bulk(self._server, self._keys)
         self._listing = Listing(self._reader)
         self._editor = Editor(self._reader, self._expire, CAPABILITIES)
 
@@ -130,18 +133,27 @@ class RedisDb:
     def runs(self, session_id: str, *, last: int | None = None) -> Iterator[Run]:
         return self._reader.runs(*self._reader.parsed(session_id), last)
 
-    def scan(self, *, after: Cursor | None = None) -> Iterator[tuple[Cursor, SessionBundle]]:
-        ids = self._listing.session_ids()
+    def scan(
+        self, *, after: Cursor | None = None, wanted: Wanted | None = None
+    ) -> Iterator[tuple[Cursor, SessionBundle]]:
+        ids = self._ids()
+        start = 0 if after is None else bisect_right(ids, raw_id(after))
+        chosen = (one for one in islice(ids, start, None) if wanted is None or wanted(text_of(one)))
+        for bundle in self._bulk.bundles(chosen):
+            yield Cursor(bundle.session.session_id), bundle
+
+    def ids(self) -> Iterator[str]:
+        return map(text_of, self._ids())
+
+    def _ids(self) -> list[bytes]:
+        ids = self._listing.ids_in_order()
         if not ids:
             self._listing.check_agno_1()
-        for session_id in sorted(ids):
-            if after is None or session_id > after:
-                try:
-                    session, members = self._reader.parsed(session_id)
-                except SessionNotFoundError:  # deleted or expired since its id was read
-                    continue
-                runs = self._reader.runs(session, members)
-                yield Cursor(session_id), SessionBundle(session, runs)
+        return ids
+
+    def read(self, session_ids: Sequence[str]) -> Iterator[SessionBundle]:
+        ids = (one for one in dict.fromkeys(session_ids) if can_be_key(one))
+        return self._bulk.bundles(map(raw_id, ids))
 
     def find(self, query: SessionQuery) -> Page:
         page = self._listing.find(query)
@@ -153,7 +165,7 @@ class RedisDb:
         return page
 
     def inspect(self) -> BackendReport:
-        return self._listing.inspect(self.address)
+        return report(self._reader, self.address)
 
     # writing
 
@@ -161,8 +173,10 @@ class RedisDb:
         self, bundles: Iterable[SessionBundle], policy: ConflictPolicy = ConflictPolicy.ERROR
     ) -> WriteResult:
         self._check_writable()
-        batch = Batch(self._reader, self._editor, self._expire, CAPABILITIES)
-        return batch.write(bundles, policy)
+        if self._server.is_cluster:
+            apart = BatchApart(self._reader, self._editor, self._expire, CAPABILITIES)
+            return apart.write(bundles, policy)
+        return Batch(self._reader, self._expire, CAPABILITIES).write(bundles, policy)
 
     def append_run(self, run: Run) -> Run:
         self._check_writable()

@@ -18,7 +18,14 @@ from agnocli.db.redis import RedisDb
 from agnocli.errors import RecordRejectedError, SessionConflictError, SessionNotFoundError
 from agnocli.records import Document, SessionBundle
 from agnocli.testing.concurrency_suite import append_in_process, in_processes
-from agnocli.testing.records import document, numbered, sample_bundle, sample_run, sample_session
+from agnocli.testing.records import (
+    EPOCH,
+    document,
+    numbered,
+    sample_bundle,
+    sample_run,
+    sample_session,
+)
 from tests.backends.conftest import Open
 
 SESSION_ORDER = [
@@ -182,7 +189,11 @@ def test_a_batch_that_fails_leaves_no_key(client: Any, open_db: Open) -> None:
     assert client.keys("*") == []
 
 
-def test_what_is_on_its_way_goes_by_itself_and_is_never_listed(client: Any, open_db: Open) -> None:
+def test_what_is_on_its_way_goes_by_itself_and_is_never_listed(
+    client: Any, open_db: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agnocli.db._redis.batch.DIRECT_BYTES", 50_000)
+    monkeypatch.setattr("agnocli.db._redis.parts.PART_BYTES", 10_000)
     db = open_db()
     seen: list[tuple[int, str]] = []
 
@@ -298,7 +309,9 @@ def test_a_session_changed_while_it_is_being_written_is_a_conflict(
             other.write([sample_bundle("a", 1, user_id="bob")])
 
     with pytest.raises(SessionConflictError) as caught:
-        db.write([SessionBundle(sample_session("a"), runs())], policy)
+        later = EPOCH + (99 if policy is ConflictPolicy.NEWER else 60)
+        session = sample_session("a", updated_at=later)
+        db.write([SessionBundle(session, runs())], policy)
     assert caught.value.session_id == "a"
     assert (db.get("a").user_id, [run.status for run in db.runs("a")]) == ("bob", ["COMPLETED"])
 

@@ -1,25 +1,31 @@
 """Writing many sessions at once.
 
-A server is first given everything under names that nobody reads and that go by themselves, and then told to move it
-to its place in one step: all of a batch appears or nothing, however big it is. A cluster cannot: there each session
-is put in its place by itself.
+What is new and fits in a few megabytes is given to a server in one step. Of more, or when a stored session is to be
+replaced, the server is first given everything under names that nobody reads and that go by themselves, and then told
+to move it to its place: all of a batch appears or nothing, however big it is. A cluster cannot: see `apart`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
 from secrets import token_hex
 
 from agnocli.abc import Capabilities, ConflictPolicy, WriteResult
 from agnocli.db._redis import rows
 from agnocli.db._redis.changes import Changes, commit
-from agnocli.db._redis.editing import Editor, forget_runs
-from agnocli.db._redis.keys import check_id
+from agnocli.db._redis.editing import forget_runs
+from agnocli.db._redis.keys import Staged, check_id
+from agnocli.db._redis.parts import Held, parts
 from agnocli.db._redis.reading import Reader, text_of
-from agnocli.db._redis.server import Command
-from agnocli.errors import BackendError, SessionConflictError
+from agnocli.db._redis.scripts import PRESENT, STAGE
+from agnocli.errors import (
+    AgnoCLIError,
+    BackendError,
+    BackendUnavailableError,
+    SessionConflictError,
+)
+from agnocli.layout import conflict
 from agnocli.layout.compare import BundleDigest
 from agnocli.layout.portable import reject_unholdable
 from agnocli.records import Run, Session, SessionBundle
@@ -27,28 +33,37 @@ from agnocli.records import Run, Session, SessionBundle
 STAGED_SECONDS = 3600
 """What a batch left behind that was killed is gone after this time."""
 
-FLUSH_BYTES, FLUSH_COMMANDS, CHUNK = 500_000, 2000, 100
+DIRECT_BYTES = 8_000_000
+"""More is put under names of its own first."""
+
+LOOK_BYTES, LOOK = 1_000_000, 1000
+"""Sessions that are looked up at once: so many bytes, so many."""
+
+NEW, LEFT_BEHIND = "-", "r"
 
 
 class Batch:
-    """One call of `write`; use it as a context, which cleans up."""
+    """One call of `write` to one server."""
 
-    def __init__(self, reader: Reader, editor: Editor, expire: int | None, can: Capabilities):
-        self._reader, self._editor, self._expire, self._can = reader, editor, expire, can
+    def __init__(self, reader: Reader, expire: int | None, can: Capabilities):
+        self._reader, self._expire, self._can = reader, expire, can
         self._server, self._keys = reader.server, reader.keys
         self._stage = self._keys.stage(token_hex(8))
-        self._lists: dict[int, None] = {}
-        self._digests: dict[str, tuple[str, int]] = {}
+        self._changes = Changes(self._keys)
+        self._direct: list[tuple[int, Held]] | None = []
+        """What is given in one step, None when that was too much."""
+        self._size, self._run_ids = 0, dict[str, str]()
+        self._staged: dict[int, None] = {}
+        self._owners: list[str] = []
+        self._numbers: dict[str, int] = {}
         self._outcomes: dict[str, list[str]] = {}
 
     def write(self, bundles: Iterable[SessionBundle], policy: ConflictPolicy) -> WriteResult:
-        put = self._put_apart if self._server.is_cluster else self._put
         try:
-            for number, (session, runs) in enumerate(bundles):
-                check_id(session)
-                reject_unholdable(session, self._can)
-                outcome = put(number, rows.without_nulls(session), runs, policy)
-                self._outcomes.setdefault(outcome, []).append(session.session_id)
+            for some in _together(bundles):
+                for bundle, found in zip(some, self._looked_up(some), strict=True):
+                    outcome = self._put(bundle.session, bundle.runs, policy, found)
+                    self._outcomes.setdefault(outcome, []).append(bundle.session.session_id)
             self._commit()
         except BaseException:
             with suppress(BackendError):  # what cannot be taken back now goes by itself
@@ -56,141 +71,135 @@ class Batch:
             raise
         return WriteResult(**{name: tuple(ids) for name, ids in self._outcomes.items()})
 
-    # on one server
+    def _looked_up(self, bundles: Sequence[SessionBundle]) -> str:
+        ids = [one.session.session_id.encode("utf-8", "surrogatepass") for one in bundles]
+        return text_of(self._server.read_script(PRESENT, self._keys.prefix, *ids))
 
     def _put(
-        self, number: int, session: Session, runs: Iterable[Run], policy: ConflictPolicy
+        self, session: Session, runs: Iterable[Run], policy: ConflictPolicy, found: str
     ) -> str:
         """Returns what became of it, as the field of WriteResult."""
-        earlier = self._digests.get(session.session_id)
-        stored = None if earlier else self._stored(session.session_id)
-        if earlier is None and stored is None:
-            self._digests[session.session_id] = self._staged(number, session, runs, None), number
-            return "written"
-        if policy is not ConflictPolicy.REPLACE:
-            found = earlier[0] if earlier else self._digest(session.session_id, stored or b"")
-            return _kept(session, BundleDigest(session).drain(runs) == found, policy)
-        if earlier:
-            return self._replace_staged(number, earlier, session, runs)
-        before = self._digest(session.session_id, stored or b"")
-        digest = self._staged(number, session, runs, stored)
-        if digest == before:
-            self._discard(number)
-            return "identical"
-        self._digests[session.session_id] = digest, number
-        return "replaced"
-
-    def _replace_staged(
-        self, number: int, earlier: tuple[str, int], session: Session, runs: Iterable[Run]
-    ) -> str:
-        """A session that the batch holds already. Its runs are read first, as their ids may be the same."""
-        incoming = BundleDigest(session)
-        held = list(incoming.watch(runs))
-        if incoming.hexdigest() == earlier[0]:
-            return "identical"
-        self._discard(earlier[1])
-        stored = self._stored(session.session_id)
-        self._digests[session.session_id] = self._staged(number, session, held, stored), number
-        return "replaced"
+        check_id(session)
+        reject_unholdable(session, self._can)
+        session = rows.without_nulls(session)
+        if session.session_id in self._numbers:
+            return self._meet_own(session, runs, policy)
+        text = None if found in (NEW, LEFT_BEHIND) else self._stored(session.session_id)
+        if text is not None:
+            return self._meet(session, runs, policy, text)
+        if found != NEW:
+            self._changes.absent(self._keys.session(session.session_id))
+            forget_runs(self._reader, self._changes, session.session_id)
+        self._add(session, runs)
+        return "written"
 
     def _stored(self, session_id: str) -> bytes | None:
         text: bytes | None = self._server.read(("GET", self._keys.session(session_id)))[0]
         return text
 
-    def _digest(self, session_id: str, text: bytes) -> str:
-        session, members = self._reader.parse(session_id, text)
-        return BundleDigest(session).drain(self._reader.runs(session, members))
-
-    def _staged(
-        self, number: int, session: Session, runs: Iterable[Run], stored: bytes | None
+    def _meet(
+        self, session: Session, runs: Iterable[Run], policy: ConflictPolicy, text: bytes
     ) -> str:
-        """Everything of a session under names of its own; returns the digest."""
-        self._lists[number] = None
-        digest, key = BundleDigest(session), self._keys.session(session.session_id)
-        changes = Changes(self._keys)
-        if stored is None:
-            changes.absent(key)
+        """A session of that id is stored."""
+        stored, members = self._reader.parse(session.session_id, text)
+        policy = conflict.settled(policy, session, stored)
+        replacing = policy is ConflictPolicy.REPLACE
+        there: str | None = None
+        if BundleDigest(session).hexdigest() == BundleDigest(stored).hexdigest():
+            there = BundleDigest(stored).drain(self._reader.runs(stored, members))
+        if there is None or (replacing and not isinstance(runs, Sequence)):
+            same = False  # or known only when the runs have been read, once
         else:
-            changes.same(key, stored)
-            old, _ = self._reader.parse(session.session_id, stored)
-            changes.unlist_from(self._keys.session_traces(old), session.session_id)
-        forget_runs(self._reader, changes, session.session_id)
-        record = self._name(number, "session")
-        waiting: list[Command] = [
-            _for_a_while(record, rows.text(rows.session_members(session), session))
-        ]
-        changes.there(record.encode())
-        changes.move(key, record)
-        changes.move(self._keys.runs_of(session.session_id), self._name(number, "order"))
-        changes.list_in(self._keys.session_indexes(session), session.session_id)
-        size = len(waiting[0][2])
-        for run in digest.watch(runs):
-            size += self._stage_run(number, session, run, changes, waiting)
-            if size > FLUSH_BYTES or len(waiting) > FLUSH_COMMANDS:
-                self._send(number, changes, waiting)
-                size = 0
-        self._send(number, changes, waiting)
-        return digest.hexdigest()
+            same = BundleDigest(session).drain(runs) == there
+        if same or not replacing:
+            return conflict.kept(session.session_id, policy, same=same)
+        self._spill()
+        incoming = BundleDigest(session)
+        self._add(session, incoming.watch(runs) if there else runs)
+        if incoming.hexdigest() == there:
+            self._discard(self._numbers.pop(session.session_id))
+            return "identical"
+        self._changes.same(self._keys.session(session.session_id), text)
+        self._changes.unlist_from(self._keys.session_traces(stored), session.session_id)
+        forget_runs(self._reader, self._changes, session.session_id)
+        return "replaced"
 
-    def _stage_run(
-        self,
-        number: int,
-        session: Session,
-        run: Run,
-        changes: Changes,
-        waiting: list[Command],
-    ) -> int:
-        check_id(run)
-        reject_unholdable(run, self._can)
-        name = self._name(number, f"run:{run.run_id}")
-        text = rows.text(rows.run_members(run), run)
-        waiting += [
-            ("HSETNX", self._name(None, "ids"), run.run_id, number),
-            _for_a_while(name, text),
-            ("ZADD", self._name(number, "order"), run.run_index or 0, run.run_id),
-        ]
-        changes.there(name.encode())
-        changes.free(run.run_id, session.session_id)
-        changes.move(self._keys.run(run.run_id), name)
-        changes.list_in(self._keys.run_indexes(run), run.run_id)
-        return len(text)
+    def _meet_own(self, session: Session, runs: Iterable[Run], policy: ConflictPolicy) -> str:
+        """A session that the batch holds already. Its runs are read first, as their ids may be the same."""
+        self._spill()
+        number = self._numbers[session.session_id]
+        reader = Reader(self._server, Staged(self._keys.prefix, self._name(number)))
+        earlier, members = reader.parsed(session.session_id)
+        policy = conflict.settled(policy, session, earlier)
+        incoming = BundleDigest(session)
+        held = list(incoming.watch(runs))
+        same = BundleDigest(earlier).drain(reader.runs(earlier, members)) == incoming.hexdigest()
+        if same or policy is not ConflictPolicy.REPLACE:
+            return conflict.kept(session.session_id, policy, same=same)
+        self._discard(number)
+        self._add(session, held)
+        return "replaced"
 
-    def _send(self, number: int, changes: Changes, waiting: list[Command]) -> None:
-        steps = self._name(number, "steps")
-        new = [command[2] for command in waiting if command[0] == "HSETNX"]
-        waiting += [("RPUSH", steps, *changes.flat())] if changes.steps else []
-        for kept in (steps, self._name(number, "order"), self._name(None, "ids")):
-            waiting.append(("EXPIRE", kept, STAGED_SECONDS))
-        answers = self._server.write(*waiting)
-        told = [
-            answer
-            for command, answer in zip(waiting, answers, strict=True)
-            if command[0] == "HSETNX"
-        ]
-        waiting.clear()
-        changes.steps.clear()
-        for run_id, is_new in zip(new, told, strict=True):
-            if not is_new:
-                raise SessionConflictError(
-                    self._owner(number), f"cannot hold a second run {run_id!r}"
-                )
+    # what is on its way
 
-    def _owner(self, number: int) -> str:
-        (text,) = self._server.read(("GET", self._name(number, "session")))
-        return rows.session(rows.members(text, "staged"), "").session_id if text else ""
+    def _add(self, session: Session, runs: Iterable[Run]) -> None:
+        number = len(self._owners)
+        self._owners.append(session.session_id)
+        self._numbers[session.session_id] = number
+        for held in parts(session, self._checked(session, runs), self._keys):
+            self._hold(number, held)
+
+    def _checked(self, session: Session, runs: Iterable[Run]) -> Iterator[Run]:
+        for run in runs:
+            check_id(run)
+            reject_unholdable(run, self._can)
+            if self._direct is not None:
+                if run.run_id in self._run_ids:
+                    raise _twice(session.session_id, run.run_id)
+                self._run_ids[run.run_id] = session.session_id
+            yield run
+
+    def _hold(self, number: int, held: Held) -> None:
+        self._size += len(held[1])
+        if self._size > DIRECT_BYTES:
+            self._spill()
+        if self._direct is None:
+            self._send(number, held)
+        else:
+            self._direct.append((number, held))
+
+    def _spill(self) -> None:
+        """From here on everything is put under names of its own first."""
+        direct, self._direct = self._direct or (), None
+        self._run_ids.clear()
+        for number, held in direct:
+            self._send(number, held)
+
+    def _send(self, number: int, held: Held) -> None:
+        part, texts = held
+        part.stage = self._name(number)
+        self._staged[number] = None
+        asked = (self._stage, number, STAGED_SECONDS, part.described(), texts)
+        taken = self._server.script(STAGE, (), *asked)
+        if taken is not None:
+            raise _twice(part.id, text_of(taken))
 
     def _commit(self) -> None:
-        if not self._lists:
+        direct = [
+            piece for _, held in self._direct or () for piece in (held[0].described(), held[1])
+        ]
+        staged = [self._name(number) for number in self._staged]
+        if not direct and not staged:
             return
-        staged = [self._name(number, "steps") for number in self._lists]
-        failed = commit(self._server, Changes(self._keys), self._expire, staged)
+        failed = commit(self._server, self._changes, self._expire, staged, direct)
         if failed is not None:
             raise self._conflict(text_of(failed))
-        self._lists.clear()
-        self._server.write(("DEL", self._name(None, "ids")))
+        if staged:
+            self._staged.clear()
+            self._server.write(("DEL", self._ids))
 
-    def _conflict(self, failed: str) -> SessionConflictError:
-        """`failed` is the key of a session, or the id of a run."""
+    def _conflict(self, failed: str) -> AgnoCLIError:
+        """`failed` is the key of a session, the id of a run, or a name that something had on its way."""
         start = text_of(self._keys.session(""))
         if failed.startswith(start):
             return SessionConflictError(
@@ -198,139 +207,66 @@ class Batch:
                 "was changed by another program meanwhile",
                 hint="try again",
             )
-        (number,) = self._server.read(("HGET", self._name(None, "ids"), failed))
-        owner = self._owner(int(number)) if number is not None else ""
+        if failed.startswith(self._stage):
+            return BackendUnavailableError(
+                f"{self._server.address} has lost what was to be written",
+                hint=f"a batch must be done in {STAGED_SECONDS // 60} minutes: write less at once",
+            )
         return SessionConflictError(
-            owner, f"cannot take run {failed!r}: it is stored already", hint="give it another id"
+            self._owner(failed),
+            f"cannot take run {failed!r}: it is stored already",
+            hint="give it another id",
         )
 
-    def _name(self, number: int | None, what: str) -> str:
-        return f"{self._stage}:{'' if number is None else number}:{what}"
+    def _owner(self, run_id: str) -> str:
+        if self._direct is not None:
+            return self._run_ids.get(run_id, "")
+        (number,) = self._server.read(("HGET", self._ids, run_id))
+        return self._owners[int(number)] if number is not None else ""
+
+    @property
+    def _ids(self) -> str:
+        return f"{self._stage}::ids"
+
+    def _name(self, number: int) -> str:
+        return f"{self._stage}:{number}"
 
     def _discard(self, number: int) -> None:
-        order, ids = self._name(number, "order"), self._name(None, "ids")
-        runs = [text_of(one) for one in self._server.read(("ZRANGE", order, 0, -1))[0]]
-        names = [self._name(number, what) for what in ("steps", "session", "order")]
+        name = self._name(number)
+        runs = [text_of(one) for one in self._server.read(("ZRANGE", f"{name}:order", 0, -1))[0]]
         for start in range(0, len(runs), 1000):
             some = runs[start : start + 1000]
             self._server.write(
-                ("DEL", *(self._name(number, f"run:{one}") for one in some)),
-                *(("HDEL", ids, one) for one in some),
+                ("DEL", *(f"{name}:run:{one}" for one in some)), ("HDEL", self._ids, *some)
             )
-        self._server.write(("DEL", *names))
-        self._lists.pop(number, None)
+        self._server.write(("DEL", *(f"{name}:{one}" for one in ("parts", "session", "order"))))
+        self._staged.pop(number, None)
 
     def _discard_all(self) -> None:
-        for number in list(self._lists):
-            self._discard(number)
-            self._server.write(("DEL", self._name(None, "ids")))
-
-    # on a cluster
-
-    def _put_apart(
-        self, number: int, session: Session, runs: Iterable[Run], policy: ConflictPolicy
-    ) -> str:
-        with self._editor.locked([session.session_id]):
-            stored = self._stored(session.session_id)
-            if stored is None:
-                self._put_new(session, runs)
-                return "written"
-            incoming = BundleDigest(session)
-            held = list(incoming.watch(runs))
-            same = self._digest(session.session_id, stored) == incoming.hexdigest()
-            if same or policy is not ConflictPolicy.REPLACE:
-                return _kept(session, same, policy)
-            changes = self._whole(session, self._checked(session, held), stored)
-            failed = commit(self._server, changes, self._expire)
-        if failed is not None:
-            raise _taken(session, text_of(failed))
-        return "replaced"
-
-    def _put_new(self, session: Session, runs: Iterable[Run]) -> None:
-        """Runs first: nobody sees them before the session's record is there."""
-        self._forget(session)
-        runs = iter(runs)
-        try:
-            while some := list(islice(self._checked(session, runs), CHUNK)):
-                self._put_rows(session, some)
-            changes = self._whole(session, (), None)
-            if commit(self._server, changes, self._expire) is not None:
-                raise _taken(session, session.session_id)
-        except BaseException:
-            with suppress(BackendError):  # without a record of their session they count for nothing
-                self._forget(session)
-            raise
-
-    def _put_rows(self, session: Session, runs: list[Run]) -> None:
-        life = () if self._expire is None else ("EX", self._expire)
-        asked = [
-            ("SET", self._keys.run(run.run_id), rows.text(rows.run_members(run), run), "NX", *life)
-            for run in runs
-        ]
-        stored = self._server.write(*asked)
-        changes = Changes(self._keys)
-        for run, is_new in zip(runs, stored, strict=True):
-            if is_new:
-                place = run.run_index or 0
-                changes.rank(self._keys.runs_of(session.session_id), run.run_id, place)
-                changes.list_in(self._keys.run_indexes(run), run.run_id)
-        commit(self._server, changes, self._expire)
-        for run, is_new in zip(runs, stored, strict=True):
-            if not is_new:
-                raise _taken(session, run.run_id)
-
-    def _forget(self, session: Session) -> None:
-        changes = Changes(self._keys)
-        forget_runs(self._reader, changes, session.session_id)
-        commit(self._server, changes, self._expire)
-
-    def _whole(self, session: Session, runs: Iterable[Run], stored: bytes | None) -> Changes:
-        changes, key = Changes(self._keys), self._keys.session(session.session_id)
-        if stored is None:
-            changes.absent(key)
-        else:
-            changes.same(key, stored)
-            old, _ = self._reader.parse(session.session_id, stored)
-            changes.unlist_from(self._keys.session_traces(old), session.session_id)
-            forget_runs(self._reader, changes, session.session_id)
-        for run in runs:
-            changes.free(run.run_id, session.session_id)
-            changes.set(self._keys.run(run.run_id), rows.text(rows.run_members(run), run))
-            changes.rank(self._keys.runs_of(session.session_id), run.run_id, run.run_index or 0)
-            changes.list_in(self._keys.run_indexes(run), run.run_id)
-        changes.set(key, rows.text(rows.session_members(session), session))
-        changes.list_in(self._keys.session_indexes(session), session.session_id)
-        changes.renew(session.session_id)
-        return changes
-
-    def _checked(self, session: Session, runs: Iterable[Run]) -> Iterator[Run]:
-        seen: set[str] = set()
-        for run in runs:
-            check_id(run)
-            reject_unholdable(run, self._can)
-            if run.run_id in seen:
-                raise _taken(session, run.run_id)
-            seen.add(run.run_id)
-            yield run
+        if self._staged:
+            for number in list(self._staged):
+                self._discard(number)
+            self._server.write(("DEL", self._ids))
 
 
-def _taken(session: Session, name: str) -> SessionConflictError:
-    return SessionConflictError(
-        session.session_id, f"cannot be stored: {name!r} is stored already", hint="try again"
-    )
+def _together(bundles: Iterable[SessionBundle]) -> Iterator[list[SessionBundle]]:
+    """Sessions that are looked up together; one whose runs are read only once by itself, before they are."""
+    some, size = list[SessionBundle](), 0
+    for bundle in bundles:
+        if not isinstance(bundle.runs, Sequence):
+            yield some
+            yield [bundle]
+            some, size = [], 0
+            continue
+        some.append(bundle)
+        size += sum(len(run.run_data) for run in bundle.runs) + len(
+            bundle.session.session_data or b""
+        )
+        if size > LOOK_BYTES or len(some) == LOOK:
+            yield some
+            some, size = [], 0
+    yield some
 
 
-def _kept(session: Session, same: bool, policy: ConflictPolicy) -> str:
-    if same:
-        return "identical"
-    if policy is ConflictPolicy.SKIP:
-        return "skipped"
-    raise SessionConflictError(
-        session.session_id,
-        "is there already and differs",
-        hint="choose what wins with --on-conflict",
-    )
-
-
-def _for_a_while(name: str, text: bytes) -> Command:
-    return ("SET", name, text, "EX", STAGED_SECONDS)
+def _twice(session_id: str, run_id: str) -> SessionConflictError:
+    return SessionConflictError(session_id, f"cannot hold a second run {run_id!r}")

@@ -50,9 +50,6 @@ class Changes:
     def set(self, key: bytes, text: bytes) -> None:
         self._add("set", key, text)
 
-    def move(self, key: bytes, source: str) -> None:
-        self._add("move", key, source)
-
     def remove(self, key: bytes) -> None:
         self._add("del", key)
 
@@ -70,6 +67,10 @@ class Changes:
     def unlist_from(self, indexes: Iterable[bytes], member: str) -> None:
         for index in indexes:
             self._add("srem", index, member.encode("utf-8", "surrogateescape"))
+
+    def end(self, key: bytes, at: int | None) -> None:
+        """When a key goes by itself, in epoch milliseconds; None for the backend's own rule."""
+        self._add("ends", key, b"" if at is None else at)
 
     def live_like(self, key: bytes, other: bytes) -> None:
         """Give a new key the time to live of another."""
@@ -103,13 +104,21 @@ def _sha1(text: bytes) -> bytes:
 
 
 def commit(
-    server: Server, changes: Changes, expire: int | None, staged: Sequence[str] = ()
+    server: Server,
+    changes: Changes,
+    expire: int | None,
+    staged: Sequence[str] = (),
+    parts: Sequence[bytes] = (),
 ) -> bytes | None:
-    """None when all was done; else the key or id of what was not so, and nothing was done."""
+    """None when all was done; else the key or id of what was not so, and nothing was done.
+
+    `parts`: each part of a session, and its texts.
+    """
     if server.is_cluster:
         return _commit_apart(server, changes, expire)
     milliseconds = "" if expire is None else expire * 1000
-    head = (changes.keys.prefix, milliseconds, len(staged), *staged)
+    sessions = (len(staged), *staged, len(parts) // 2, *parts)
+    head = (changes.keys.prefix, milliseconds, *sessions)
     failed: bytes | None = server.script(COMMIT, (), *head, *changes.flat())
     return failed
 
@@ -119,7 +128,8 @@ def _commit_apart(server: Server, changes: Changes, expire: int | None) -> bytes
         if not _holds(server, changes.keys, step, key, value):
             return key if isinstance(key, bytes) else str(key).encode()
     effects = [one for one in changes.steps if one[0] in _EFFECTS]
-    effects.sort(key=lambda one: one[0] == "set" and one[1].startswith(_sessions(changes.keys)))
+    sessions = changes.keys.session("")
+    effects.sort(key=lambda one: one[0] in ("set", "ends") and one[1].startswith(sessions))
     waiting: list[Command] = []
     for effect in effects:
         if waiting and (effect[0] not in _PLAIN or len(waiting) > 500):
@@ -129,10 +139,6 @@ def _commit_apart(server: Server, changes: Changes, expire: int | None) -> bytes
     if waiting:
         server.write(*waiting)
     return None
-
-
-def _sessions(keys: Keys) -> bytes:
-    return keys.session("")
 
 
 def _holds(server: Server, keys: Keys, step: str, key: Any, value: Any) -> bool:
@@ -154,7 +160,7 @@ def _holds(server: Server, keys: Keys, step: str, key: Any, value: Any) -> bool:
     return True
 
 
-_PLAIN = frozenset(("set", "del", "zadd", "zrem", "sadd", "srem"))
+_PLAIN = frozenset(("set", "del", "zadd", "zrem", "sadd", "srem", "ends"))
 """What is done without a look at what is there."""
 
 _EFFECTS = _PLAIN | {"like", "clean", "forget", "touch", "number"}
@@ -168,6 +174,8 @@ def _commands(server: Server, keys: Keys, step: Step, expire: int | None) -> Ite
         yield ("ZADD", key, *value.split(b" ", 1))
     elif what in ("del", "zrem", "sadd", "srem"):
         yield (what.upper(), key, *((value,) if what != "del" else ()))
+    elif what == "ends":
+        yield _ending(key, value, expire)
     elif what == "like":
         left, own = server.read(("PTTL", value), ("PTTL", key))
         if expire is None and left > 0 and own == -1:
@@ -176,6 +184,12 @@ def _commands(server: Server, keys: Keys, step: Step, expire: int | None) -> Ite
         yield from _renumbered(server, keys, key, value)
     else:
         yield from _for_runs(server, keys, step, expire)
+
+
+def _ending(key: Any, at: Any, expire: int | None) -> Command:
+    if at != b"":
+        return ("PEXPIREAT", key, at)
+    return ("PERSIST", key) if expire is None else ("EXPIRE", key, expire)
 
 
 def _for_runs(server: Server, keys: Keys, step: Step, expire: int | None) -> Iterator[Command]:

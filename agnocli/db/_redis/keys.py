@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from operator import attrgetter
 
 import msgspec
 
@@ -17,6 +18,7 @@ RESERVED = ("index:",)
 _RESERVED_RUNS = (*RESERVED, "by_session:")
 _GLOB = re.compile(r"([\\*?\[\]^-])")
 _RUN_FIELDS = ("session_id", "user_id", "agent_id", "team_id", "workflow_id", "run_type", "status")
+_sort = attrgetter(*_RUN_FIELDS)
 _SESSION_FIELDS = ("user_id", "agent_id", "team_id", "workflow_id", "session_type")
 
 
@@ -69,6 +71,10 @@ class Keys(msgspec.Struct, frozen=True):
             if (value := getattr(run, field)) is not None:
                 yield self._name(f"runs:index:{field}", value)
 
+    def run_sort(self, run: Run) -> tuple[str | None, ...]:
+        """The same for runs that the same sets list."""
+        return _sort(run)
+
     def run_traces(self, run: Run) -> Iterator[bytes]:
         """Every set that may list a run: Agno leaves it in those of the statuses it had before."""
         yield from self.run_indexes(run)
@@ -78,6 +84,29 @@ class Keys(msgspec.Struct, frozen=True):
 
     def _name(self, table: str, value: str) -> bytes:
         return f"{self.prefix}:{table}:{value}".encode("utf-8", "surrogateescape")
+
+
+class Staged(Keys, frozen=True):
+    """What a session of a batch is called while it is on its way."""
+
+    place: str
+
+    def session(self, session_id: str) -> bytes:
+        return f"{self.place}:session".encode()
+
+    def run(self, run_id: str) -> bytes:
+        return f"{self.place}:run:{run_id}".encode("utf-8", "surrogateescape")
+
+    def runs_of(self, session_id: str) -> bytes:
+        return f"{self.place}:order".encode()
+
+
+def can_be_key(text: str) -> bool:
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_id(record: Session | Run) -> None:

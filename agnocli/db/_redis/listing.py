@@ -1,4 +1,4 @@
-"""Listings, scans and the report: what goes over every session record of a prefix.
+"""Listings: what goes over every session record of a prefix.
 
 There is no order on the server, so each look reads every record once; only what a page is sorted by is kept.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import groupby, islice
 from typing import NamedTuple
 
 import msgspec
 
 from agnocli import codec
-from agnocli.abc import BackendReport, Page, SessionQuery, Sort
+from agnocli.abc import Page, SessionQuery, Sort
 from agnocli.db._redis import agno_1, rows
 from agnocli.db._redis.keys import RESERVED
 from agnocli.db._redis.reading import Reader, raw_id, text_of
@@ -21,7 +21,6 @@ from agnocli.db._redis.scripts import PAGE, TIMES
 from agnocli.db._redis.server import SCAN_COUNT, pairs
 from agnocli.errors import CodecError, LayoutError
 from agnocli.layout import filter as listing
-from agnocli.layout import names
 from agnocli.layout.derive import session_info
 from agnocli.records import RUN_COLUMNS, Document, SessionInfo
 
@@ -53,11 +52,21 @@ class Listing:
     # every record
 
     def session_ids(self, id_prefix: str = "") -> set[str]:
+        return {text_of(one) for one in self._raw_ids(id_prefix)}
+
+    def _raw_ids(self, id_prefix: str) -> Iterator[bytes]:
+        """As the server names them, perhaps one of them twice."""
         reserved = raw_id(f"{self._keys.prefix}:sessions:{RESERVED[0]}")
         start = len(self._keys.session(""))
         pattern = self._keys.matching("sessions", id_prefix)
-        found = (key for key in self._server.keys(pattern) if not key.startswith(reserved))
-        return {text_of(key[start:]) for key in found}
+        for key in self._server.keys(pattern):
+            if not key.startswith(reserved):
+                yield key[start:]
+
+    def ids_in_order(self) -> list[bytes]:
+        """Each id once. A million of them take a hundred megabytes."""
+        found = sorted(self._raw_ids(""))
+        return [one for one, _ in groupby(found)]
 
     def records(self, id_prefix: str = "") -> Iterator[Record]:
         """Each session record once, whatever order."""
@@ -96,13 +105,13 @@ class Listing:
         place = 0
         for number, (name, length) in enumerate(zip(found, lengths, strict=True)):
             text = texts[place : place + length]
-            head = _head(text) if heads is None else heads[number]
+            head = rows.head_of(text) if heads is None else heads[number]
             records.append(Record(name[start:], text, head))
             place += length + 1
         return records
 
     def _record(self, key: bytes, text: bytes) -> Record:
-        return Record(text_of(key[len(self._keys.session("")) :]), text, _head(text))
+        return Record(text_of(key[len(self._keys.session("")) :]), text, rows.head_of(text))
 
     # find
 
@@ -237,66 +246,6 @@ class Listing:
         if (keys := agno_1.some_keys(self._reader)) and not self.session_ids():
             raise agno_1.error(self._reader, keys)
 
-    # the report
-
-    def inspect(self, address: str) -> BackendReport:
-        sessions = runs = old = 0
-        ids: list[str] = []
-        for record in self.records():
-            sessions += 1
-            if record.head.has_blob:
-                old += 1
-                session, members = self._reader.parse(record.session_id, record.text)
-                runs += sum(1 for _ in self._reader.runs(session, members))
-            else:
-                ids.append(record.session_id)
-            if len(ids) == CHUNK:
-                runs += self._count(ids)
-                ids.clear()
-        runs += self._count(ids)
-        versions = self._versions()
-        old_keys = agno_1.some_keys(self._reader)
-        if old_keys and not sessions:
-            raise agno_1.error(self._reader, old_keys)
-        return BackendReport(
-            address=address,
-            layout=_layout(sessions, old, runs),
-            sessions=sessions,
-            runs=runs,
-            versions=versions,
-            notes=_notes(sessions, old, versions, old_keys),
-        )
-
-    def _count(self, ids: Sequence[str]) -> int:
-        return sum(
-            self._server.read(*(("ZCARD", self._keys.runs_of(one)) for one in ids)) if ids else ()
-        )
-
-    def _versions(self) -> dict[str, str]:
-        start = len(f"{self._keys.prefix}:{names.VERSIONS}:".encode())
-        keys = sorted(set(self._server.keys(self._keys.matching(names.VERSIONS))))
-        found = self._reader.records(keys)
-        return {text_of(key[start:]): text_of(value) for key, value in found if value is not None}
-
-
-def _layout(sessions: int, old: int, runs: int) -> str:
-    if not sessions:
-        return "empty"
-    return "v3" if not old else "v2" if old == sessions else "mixed"
-
-
-def _notes(
-    sessions: int, old: int, versions: dict[str, str], agno_1_keys: list[str]
-) -> tuple[str, ...]:
-    found = [agno_1.note(agno_1_keys)] if agno_1_keys else []
-    if old:
-        found.append(f"runs of Agno 2 are inside {old} session records; they are read from there")
-    if sessions and names.SESSIONS not in versions:
-        found.append(
-            f"no version stamp for {names.SESSIONS!r}, as Agno leaves it until it migrates"
-        )
-    return tuple(found)
-
 
 def head_members(text: bytes) -> rows.Members | None:
     """The members in front of a run's body, from the beginning of its record; None when not all are there."""
@@ -331,26 +280,6 @@ def _all_heads(texts: bytes, count: int) -> list[rows.Head] | None:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     return found if len(found) == count else None
-
-
-def _head(text: bytes) -> rows.Head:
-    try:
-        return rows.head.decode(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _odd_head(text)
-
-
-def _odd_head(text: bytes) -> rows.Head:
-    """Of a record that the fast decoder refuses."""
-    try:
-        members = rows.members(text, "")
-        session = rows.session(members, "")
-    except (LayoutError, CodecError):
-        return rows.Head()
-    columns = {
-        name: getattr(session, name) for name in rows.Head.__struct_fields__ if name != "runs"
-    }
-    return rows.Head(**columns, runs=msgspec.Raw(members.get(rows.BLOB, b"null")))
 
 
 def _light_info(record: Record) -> SessionInfo:

@@ -98,9 +98,11 @@ class Reader:
         yield from self._fetch(session_id, [raw_id(run_id) for _, _, run_id in places])
 
     def _sorted(self, session_id: str, run_ids: Sequence[bytes]) -> Iterator[Run]:
+        return self.in_order(session_id, self._fetch(session_id, run_ids))
+
+    def in_order(self, session_id: str, runs: Iterator[Run]) -> Iterator[Run]:
         """Runs as they come, those that share a place put in order."""
         tied: list[Run] = []
-        runs = self._fetch(session_id, run_ids)
         for run in runs:
             if tied and _score(run) != _score(tied[0]):
                 yield from sorted(tied, key=place)
@@ -130,9 +132,12 @@ class Reader:
         keys = (self.keys.run(text_of(run_id)) for run_id in run_ids)
         for key, text in self.records(keys):
             if text is not None:
-                name = text_of(key)
-                run_id = name.removeprefix(text_of(self.keys.run("")))
-                yield rows.run(rows.members(text, name), run_id, session_id)
+                yield self._run(key, text, session_id)
+
+    def _run(self, key: bytes, text: bytes, session_id: str, ends: int | None = None) -> Run:
+        name = text_of(key)
+        run_id = name[len(text_of(self.keys.run(""))) :]
+        return rows.read_run(text, name, run_id, session_id, ends)
 
     def records(self, keys: Iterable[bytes]) -> Iterator[tuple[bytes, bytes | None]]:
         """Texts by key, in answers of about a megabyte."""

@@ -55,6 +55,45 @@ class Head(msgspec.Struct):
         return bytes(self.runs) not in (_NULL, b"[]")
 
 
+class _SessionRecord(msgspec.Struct, forbid_unknown_fields=True):
+    """A record as Agno writes it; whatever is otherwise is read member by member."""
+
+    session_id: str
+    session_type: str
+    created_at: int
+    agent_id: str | None = None
+    team_id: str | None = None
+    workflow_id: str | None = None
+    user_id: str | None = None
+    agent_data: msgspec.Raw = msgspec.Raw(_NULL)
+    team_data: msgspec.Raw = msgspec.Raw(_NULL)
+    workflow_data: msgspec.Raw = msgspec.Raw(_NULL)
+    session_data: msgspec.Raw = msgspec.Raw(_NULL)
+    summary: msgspec.Raw = msgspec.Raw(_NULL)
+    metadata: msgspec.Raw = msgspec.Raw(_NULL)
+    updated_at: int | None = None
+
+
+class _RunRecord(msgspec.Struct, forbid_unknown_fields=True):
+    run_id: str
+    session_id: str
+    run_type: str
+    run_data: msgspec.Raw
+    created_at: int
+    agent_id: str | None = None
+    team_id: str | None = None
+    workflow_id: str | None = None
+    user_id: str | None = None
+    parent_run_id: str | None = None
+    status: str | None = None
+    run_index: int | None = None
+    updated_at: int | None = None
+
+
+_session_record = msgspec.json.Decoder(_SessionRecord)
+_run_record = msgspec.json.Decoder(_RunRecord)
+_column = msgspec.json.Encoder().encode
+
 heads = msgspec.json.Decoder(list[Head])
 head = msgspec.json.Decoder(Head)
 
@@ -85,6 +124,72 @@ def session(found: Mapping[str, bytes], session_id: str) -> Session:
         columns["session_type"] = _infer_type(columns)
     columns["created_at"] = columns["created_at"] or 0
     return Session(**columns, extra=_extra(found, (*SESSION_COLUMNS, BLOB)))
+
+
+def read_session(
+    text: bytes, key: str, session_id: str, ends: int | None
+) -> tuple[Session, Document | None]:
+    """A session and the runs that Agno 2 left in its record. LayoutError for one that is damaged."""
+    try:
+        found = _session_record.decode(_checked(text))
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        held = members(text, key)
+        return msgspec.structs.replace(session(held, session_id), expires_at=ends), blob(held)
+    columns = {name: getattr(found, name) for name in _SESSION_ORDER}
+    for name in SESSION_DOCUMENTS:
+        raw = bytes(columns[name])
+        columns[name] = None if raw == _NULL else Document(raw)
+    columns["session_id"] = session_id
+    return Session(**columns, expires_at=ends), None
+
+
+def read_run(text: bytes, key: str, run_id: str, session_id: str, ends: int | None) -> Run:
+    """LayoutError for a record that is damaged."""
+    try:
+        found = _run_record.decode(_checked(text))
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        stored = run(members(text, key), run_id, session_id)
+        return msgspec.structs.replace(stored, expires_at=ends)
+    return Run(
+        run_id=run_id,
+        session_id=session_id,
+        run_type=found.run_type,
+        agent_id=found.agent_id,
+        team_id=found.team_id,
+        workflow_id=found.workflow_id,
+        user_id=found.user_id,
+        parent_run_id=found.parent_run_id,
+        status=found.status,
+        run_index=found.run_index,
+        run_data=Document(bytes(found.run_data)),
+        created_at=found.created_at,
+        updated_at=found.updated_at,
+        expires_at=ends,
+    )
+
+
+def head_of(text: bytes) -> Head:
+    try:
+        return head.decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _odd_head(text)
+
+
+def _odd_head(text: bytes) -> Head:
+    """Of a record that the fast decoder refuses."""
+    try:
+        found = members(text, "")
+        record = session(found, "")
+    except (LayoutError, CodecError):
+        return Head()
+    columns = {name: getattr(record, name) for name in Head.__struct_fields__ if name != "runs"}
+    return Head(**columns, runs=msgspec.Raw(found.get(BLOB, _NULL)))
+
+
+def _checked(text: bytes) -> bytes:
+    if not text.isascii():
+        text.decode()
+    return text
 
 
 def _infer_type(columns: Mapping[str, Any]) -> str:
@@ -125,6 +230,41 @@ def _extra(found: Mapping[str, bytes], known: tuple[str, ...]) -> dict[str, obje
     return {name: codec.decode(raw) for name, raw in found.items() if name not in known}
 
 
+def session_text(record: Session) -> bytes:
+    """The record to be stored. RecordRejectedError when it is too big or no JSON."""
+    if record.extra:
+        return text(session_members(record), record)
+    return _sized(_framed(record, _SESSION_FRAME, _SESSION_ORDER, SESSION_DOCUMENTS), record)
+
+
+def run_text(record: Run) -> bytes:
+    """The record to be stored. RecordRejectedError when it is too big or no JSON."""
+    if record.extra:
+        return text(run_members(record), record)
+    return _sized(_framed(record, _RUN_FRAME, RUN_COLUMNS, ("run_data",)), record)
+
+
+def _frame(columns: tuple[str, ...]) -> bytes:
+    return ("{" + ", ".join(f'"{name}": %b' for name in columns) + "}").encode()
+
+
+_SESSION_FRAME, _RUN_FRAME = _frame(_SESSION_ORDER), _frame(RUN_COLUMNS)
+
+
+def _framed(
+    record: Session | Run, frame: bytes, columns: tuple[str, ...], documents: tuple[str, ...]
+) -> bytes:
+    """As `text` would, without a look at what cannot need one."""
+    found: list[bytes] = []
+    for name in columns:
+        value = getattr(record, name)
+        if value is not None and name in documents:
+            found.append(codec.unescaped(value.strip()))
+        else:
+            found.append(_column(value))
+    return frame % tuple(found)
+
+
 def session_members(record: Session) -> Members:
     return _members(record, _SESSION_ORDER, SESSION_DOCUMENTS)
 
@@ -156,7 +296,10 @@ def member(name: str, value: object, documents: tuple[str, ...] = SESSION_DOCUME
 
 def text(found: Mapping[str, bytes], record: Session | Run) -> bytes:
     """The record to be stored. RecordRejectedError when it is too big."""
-    joined = codec.unescaped(codec.join(found))
+    return _sized(codec.unescaped(codec.join(found)), record)
+
+
+def _sized(joined: bytes, record: Session | Run) -> bytes:
     if len(joined) > LARGEST:
         raise RecordRejectedError(
             record.session_id, "the record", f"has {len(joined):,} bytes, more than {LARGEST:,}"

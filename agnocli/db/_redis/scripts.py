@@ -6,6 +6,8 @@ from typing import NewType
 
 Script = NewType("Script", str)
 
+NOTHING = Script("return 1")
+
 PAGE = Script("""
 local found = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3])
 local names, lengths, texts, size, rest = {}, {}, {}, 0, {}
@@ -66,6 +68,139 @@ return 0
 """)
 """Let go of a lock, if it is still ours."""
 
+_ENDS = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local exact = type(redis.pcall('PEXPIRETIME', '')) == 'number'
+local function ends(key)
+  local left = redis.call(exact and 'PEXPIRETIME' or 'PTTL', key)
+  if left < 0 then return '' end
+  return string.format('%.0f', exact and left or now + left)
+end
+"""
+
+GATHER = Script(f"""
+{_ENDS}
+local P, most, held = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local found, texts, size, asked = {{}}, {{}}, 0, 3
+local function take(text)
+  texts[#texts + 1] = text
+  size = size + #text
+end
+local function run_key(id) return P .. ':runs:' .. id end
+local function read(id)
+  local key = P .. ':sessions:' .. id
+  local text = redis.call('MGET', key)[1]
+  if not text then return end
+  local ids, weight, runs = redis.call('ZRANGE', P .. ':runs:by_session:' .. id, 0, -1), 0, {{}}
+  for _, run in ipairs(ids) do weight = weight + redis.call('STRLEN', run_key(run)) end
+  if size > 0 and size + #text + weight > most then return true end
+  take(text)
+  found[#found + 1] = {{id, #text, ends(key), 0}}
+  if weight > held then found[#found][4] = -1 return end
+  for _, run in ipairs(ids) do
+    local body = redis.call('GET', run_key(run))
+    if body then
+      take(body)
+      runs[#runs + 1] = {{run, #body, ends(run_key(run))}}
+    end
+  end
+  if #runs > 0 then found[#found][4] = runs end
+end
+while asked < #ARGV and size < most do
+  if read(ARGV[asked + 1]) then break end
+  asked = asked + 1
+end
+return {{asked - 3, #found == 0 and '[]' or cjson.encode(found), table.concat(texts)}}
+""")
+"""Whole sessions by id, as many as fit: how many were looked at, what was found, and the texts of all one after another.
+
+Found are id, length, end of life in epoch milliseconds or '', and runs with the same; 0 for none, -1 for more than is
+to be held. ARGV: key prefix, bytes to send, bytes of runs to be held, ids.
+"""
+
+FETCH = Script(f"""
+{_ENDS}
+local most, found, texts, size = tonumber(ARGV[1]), {{}}, {{}}, 0
+for n = 2, #ARGV do
+  if size >= most then break end
+  local text = redis.call('GET', ARGV[n])
+  found[n - 1] = {{text and #text or -1, ends(ARGV[n])}}
+  if text then
+    texts[#texts + 1] = text
+    size = size + #text
+  end
+end
+return {{cjson.encode(found), table.concat(texts)}}
+""")
+"""Texts by key, as many as fit: their lengths (-1 for none) and ends of life, and the texts. ARGV: bytes to send, keys."""
+
+PRESENT = Script("""
+local found = {}
+for n = 2, #ARGV do
+  local there = redis.call('EXISTS', ARGV[1] .. ':sessions:' .. ARGV[n]) == 1
+  local runs = redis.call('EXISTS', ARGV[1] .. ':runs:by_session:' .. ARGV[n]) == 1
+  found[n - 1] = there and 's' or runs and 'r' or '-'
+end
+return table.concat(found)
+""")
+"""One letter for each id: a session of it is there, or only runs that one left behind, or nothing."""
+
+CENSUS = Script("""
+local P, found = ARGV[5], redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3])
+local names, counts, odd, stamps, others = {}, {}, {}, {}, {}
+for _, key in ipairs(found[2]) do
+  local kind, id = string.match(string.sub(key, #P + 2), '^([^:]+):(.*)$')
+  if not kind or string.sub(id, 1, 6) == 'index:' then
+    kind = nil
+  elseif kind == 'sessions' then
+    local text = redis.call('MGET', key)[1]
+    if text then
+      names[#names + 1] = key
+      counts[#counts + 1] = redis.call('ZCARD', P .. ':runs:by_session:' .. id)
+      if string.find(text, '"runs"%s*:%s*[%[{"]') then odd[#odd + 1] = #names end
+    end
+  elseif kind == ARGV[4] then
+    stamps[#stamps + 1] = key
+  elseif kind ~= 'runs' and kind ~= 'agnocli' then
+    others[kind] = (others[kind] or 0) + 1
+  end
+end
+local function json(list) return next(list) == nil and '[]' or cjson.encode(list) end
+return {found[1], json(names), json(counts), json(odd), json(stamps), json(others)}
+""")
+"""One step over all keys: cursor, session keys, how many runs each lists, the numbers (from 1) of those that may hold
+runs themselves, keys of version stamps, and the number of records of every other kind.
+
+ARGV: cursor, pattern, count, what version stamps are called, key prefix.
+"""
+
+STAGE = Script("""
+local stage, life, part, place = ARGV[1], ARGV[3], cjson.decode(ARGV[4]), 1
+local own, ids, seen = stage .. ':' .. ARGV[2], stage .. '::ids', {}
+for _, run in ipairs(part.runs) do
+  if seen[run[1]] or redis.call('HEXISTS', ids, run[1]) == 1 then return run[1] end
+  seen[run[1]] = true
+end
+local function put(name, length)
+  redis.call('SET', name, string.sub(ARGV[5], place, place + length - 1), 'EX', life)
+  place = place + length
+end
+if part.record >= 0 then put(own .. ':session', part.record) end
+for _, run in ipairs(part.runs) do
+  put(own .. ':run:' .. run[1], run[3])
+  redis.call('ZADD', own .. ':order', run[2], run[1])
+  redis.call('HSET', ids, run[1], ARGV[2])
+end
+redis.call('RPUSH', own .. ':parts', ARGV[4])
+for _, name in ipairs({own .. ':parts', own .. ':order', ids}) do redis.call('EXPIRE', name, life) end
+return false
+""")
+"""Keep a part of a session under names that go by themselves; answers with a run id that the batch has already.
+
+ARGV: what the batch is called, number of the session in it, seconds, the part, its texts one after another.
+"""
+
 COMMIT = Script("""
 local P, TTL = ARGV[1], tonumber(ARGV[2])
 local function run_key(id) return P .. ':runs:' .. id end
@@ -88,15 +223,17 @@ end
 function check.free(run, session)
   return redis.call('EXISTS', run_key(run)) == 0 or redis.call('ZSCORE', runs_key(session), run)
 end
+local forgotten = {}
+function check.forget(session) forgotten[session] = true return true end
 
 local apply = {}
 function apply.set(key, text)
   if TTL then redis.call('SET', key, text, 'PX', TTL) else redis.call('SET', key, text, 'KEEPTTL') end
 end
-function apply.move(key, source)
-  if redis.call('EXISTS', source) == 0 then return end
-  redis.call('RENAME', source, key)
-  if TTL then redis.call('PEXPIRE', key, TTL) else redis.call('PERSIST', key) end
+function apply.ends(key, at)
+  if at ~= '' then redis.call('PEXPIREAT', key, at)
+  elseif TTL then redis.call('PEXPIRE', key, TTL)
+  else redis.call('PERSIST', key) end
 end
 function apply.del(key) redis.call('DEL', key) end
 function apply.zadd(key, text)
@@ -137,31 +274,94 @@ function apply.number(run, index)
   redis.call('SET', run_key(run), changed, 'KEEPTTL')
 end
 
-local function each(visit)
-  local staged = tonumber(ARGV[3])
-  for place = 4, 3 + staged do
-    for start = 0, redis.call('LLEN', ARGV[place]) - 1, 3000 do
-      local steps = redis.call('LRANGE', ARGV[place], start, start + 2999)
-      for n = 1, #steps, 3 do
-        if visit(steps[n], steps[n + 1], steps[n + 2]) == false then return steps[n + 1] end
-      end
-    end
-  end
-  for n = 4 + staged, #ARGV, 3 do
+local function each(visit, first)
+  for n = first, #ARGV, 3 do
     if visit(ARGV[n], ARGV[n + 1], ARGV[n + 2]) == false then return ARGV[n + 1] end
   end
 end
 
+local function each_part(staged, visit)
+  local held = 5 + staged + 2 * ARGV[4 + staged]
+  for n = 5 + staged, held - 1, 2 do
+    local failed = visit(cjson.decode(ARGV[n]), ARGV[n + 1])
+    if failed then return failed end
+  end
+  for n = 4, 3 + staged do
+    local parts = ARGV[n] .. ':parts'
+    for place = 0, redis.call('LLEN', parts) - 1 do
+      local failed = visit(cjson.decode(redis.call('LINDEX', parts, place)))
+      if failed then return failed end
+    end
+  end
+end
+
+local function unfit(part, texts)
+  local key, again = P .. ':sessions:' .. part.id, forgotten[part.id]
+  local order = runs_key(part.id)
+  if not again and redis.call('EXISTS', key, order) > 0 then return key end
+  for _, run in ipairs(part.runs) do
+    local id = run[1]
+    if redis.call('EXISTS', run_key(id)) == 1 and not (again and redis.call('ZSCORE', order, id)) then return id end
+    if not texts and redis.call('EXISTS', part.stage .. ':run:' .. id) == 0 then return part.stage end
+  end
+  if not texts and part.record >= 0 and redis.call('EXISTS', part.stage .. ':session') == 0 then return part.stage end
+end
+
+local sets = {}
+local function list(names, member)
+  for _, name in ipairs(names) do
+    sets[name] = sets[name] or {}
+    table.insert(sets[name], member)
+  end
+end
+local function many(command, key, members)
+  for n = 1, #members, 4000 do
+    redis.call(command, key, unpack(members, n, math.min(n + 3999, #members)))
+  end
+end
+
+local function put(part, texts)
+  local place, order, ranks = 1, runs_key(part.id), {}
+  local function place_at(key, name, length, at)
+    if texts then
+      redis.call('SET', key, string.sub(texts, place, place + length - 1))
+      place = place + length
+    else
+      redis.call('RENAME', part.stage .. name, key)
+    end
+    if not texts or TTL or at ~= '' then apply.ends(key, at) end
+  end
+  if part.record >= 0 then
+    place_at(P .. ':sessions:' .. part.id, ':session', part.record, part.ends)
+    list(part.lists, part.id)
+  end
+  for _, run in ipairs(part.runs) do
+    place_at(run_key(run[1]), ':run:' .. run[1], run[3], run[4])
+    list(part.profiles[run[5]], run[1])
+    table.insert(ranks, run[2])
+    table.insert(ranks, run[1])
+  end
+  if #ranks > 0 then
+    many('ZADD', order, ranks)
+    if TTL or part.ends ~= '' then apply.ends(order, part.ends) end
+  end
+end
+
+local staged = tonumber(ARGV[3])
+local steps = 5 + staged + 2 * ARGV[4 + staged]
 local failed = each(function(step, key, value)
   return not check[step] or (check[step](key, value) and true or false)
-end)
+end, steps) or each_part(staged, unfit)
 if failed then return failed end
-each(function(step, key, value) if apply[step] then apply[step](key, value) end end)
-for place = 4, 3 + tonumber(ARGV[3]) do redis.call('DEL', ARGV[place]) end
+each(function(step, key, value) if apply[step] then apply[step](key, value) end end, steps)
+each_part(staged, put)
+for name, members in pairs(sets) do many('SADD', name, members) end
+for n = 4, 3 + staged do redis.call('DEL', ARGV[n] .. ':parts', ARGV[n] .. ':order') end
 return false
 """)
 """Check everything, then change everything, or answer with what a check failed on and change nothing.
 
-ARGV: key prefix, milliseconds to live or '', number of staged lists, their keys, then steps. A step is three
-texts: what, on which key or id, with what.
+ARGV: key prefix, milliseconds to live or '', number of staged sessions, their names, number of parts, each part and
+its texts, then steps. A step is three texts: what, on which key or id, with what. A part is of a session that is not
+there, or that a step forgets.
 """

@@ -11,8 +11,8 @@ from typing import Any
 from redis import exceptions as driver
 
 from agnocli.db._redis import failures
-from agnocli.db._redis.scripts import Script
-from agnocli.errors import BackendUnavailableError
+from agnocli.db._redis.scripts import NOTHING, Script
+from agnocli.errors import BackendReadOnlyError, BackendUnavailableError
 
 Command = tuple[Any, ...]
 SCAN_COUNT = 4000
@@ -29,6 +29,7 @@ class Server:
         self._connect, self._cluster, self._owned = connect, cluster, owned
         self._lock = threading.Lock()
         self._client: Any = None
+        self._scripts: bool | None = None
 
     @property
     def is_cluster(self) -> bool:
@@ -68,6 +69,16 @@ class Server:
             except driver.NoScriptError:
                 answer = client.execute_command("EVAL", script, *asked)
             return as_bytes(answer)
+
+    @property
+    def can_script(self) -> bool:
+        """Whether keys can be read by script: a cluster spreads them, and a user may not be allowed to."""
+        if self._scripts is None:
+            try:
+                self._scripts = not self.is_cluster and self.script(NOTHING, ()) == 1
+            except BackendReadOnlyError:
+                self._scripts = False
+        return self._scripts
 
     def keys(self, pattern: str) -> Iterator[bytes]:
         """Names that match, of every master of a cluster; a name may come twice."""
