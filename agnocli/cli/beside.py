@@ -13,7 +13,7 @@ import msgspec
 
 from agnocli import codec
 from agnocli.cli.context import App
-from agnocli.cli.transferring import TransferFlags, finish, place
+from agnocli.cli.transferring import TransferFlags, finish, place, target_place
 from agnocli.errors import AgnoCLIError, JobError, UsageError
 from agnocli.transfer.options import (
     Counts,
@@ -62,7 +62,8 @@ def _check(app: App, source: str, target: str, flags: TransferFlags) -> None:
             raise UsageError(
                 f"{text}: a file is read and written by one job", hint="leave out --jobs"
             )
-        place(app, text, flags)
+    place(app, source, flags)
+    target_place(app, target, flags)
 
 
 def parts_of(shard: Shard | None, jobs: int) -> list[Shard]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from agnocli.cli.context import App
 from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.options import Output
 from agnocli.cli.render.table import Column
-from agnocli.errors import ExistsError, UsageError
+from agnocli.errors import BackendNotSetUpError, ExistsError, UsageError
 from agnocli.transfer.options import Progress, Shard, TransferOptions, TransferReport
 
 if TYPE_CHECKING:
@@ -54,10 +54,6 @@ class TransferFlags(msgspec.Struct, frozen=True, kw_only=True):
     edited: bool = False
 
 
-class Terminated(BaseException):
-    """SIGTERM: leaves every transaction in good order."""
-
-
 def size_of(text: str) -> int:
     """Bytes, as 500000, 512K, 4M."""
     match = re.fullmatch(r"(\d{1,12})\s*([kmg]?)i?b?", text.strip(), re.IGNORECASE)
@@ -73,33 +69,46 @@ def shard_of(text: str) -> Shard:
     return Shard(int(match[1]), int(match[2]))
 
 
-def place(
-    app: App, text: str, flags: TransferFlags | None = None, *, read_only: bool = True
-) -> Backend | SessionFile:
-    """A backend by name or URL, or a session file by its name."""
-    from agnocli.formats.registry import is_file_name, open_file
-
-    if is_file_name(text) and text not in app.config.backends:
-        flags = flags or TransferFlags()
-        # what a file has so far is checked against the source as well, so it can just begin anew
-        path = text if text == STREAM else str(Path(text).absolute())
-        how = {"partial": flags.partial, "edited": flags.edited}
-        return open_file(path, force=flags.force, restart=True, **how)
-    backend = app.backend(text, read_only=read_only)
+def place(app: App, text: str, flags: TransferFlags | None = None) -> Backend | SessionFile:
+    """A backend by name or URL, or a session file by its name, to be read."""
+    if (file := _file(app, text, flags or TransferFlags())) is not None:
+        return file
+    backend = app.backend(text, read_only=True)
     backend.connect()
     return backend
+
+
+def target_place(app: App, text: str, flags: TransferFlags) -> Backend | SessionFile:
+    """Likewise, to be written; nothing needs to be there yet."""
+    if (file := _file(app, text, flags)) is not None:
+        return file
+    backend = app.backend(text, read_only=app.options.dry_run)
+    with suppress(BackendNotSetUpError):
+        backend.connect()
+    return backend
+
+
+def _file(app: App, text: str, flags: TransferFlags) -> SessionFile | None:
+    from agnocli.formats.registry import is_file_name, open_file
+
+    if not is_file_name(text) or text in app.config.backends:
+        return None
+    path = text if text == STREAM else str(Path(text).absolute())
+    how = {"partial": flags.partial, "edited": flags.edited}
+    # what a file has so far is checked against the source as well, so it can just begin anew
+    return open_file(path, force=flags.force, restart=True, **how)
 
 
 def migrate_command(
     app: App, source: str, target: str, options: TransferOptions, flags: TransferFlags
 ) -> int:
     if app.options.dry_run:
-        return planned(app, place(app, source, flags), place(app, target, flags), options)
+        return planned(app, place(app, source, flags), target_place(app, target, flags), options)
     if flags.jobs > 1:
         from agnocli.cli.beside import migrate_beside
 
         return migrate_beside(app, source, target, options, flags)
-    one, other = place(app, source, flags), place(app, target, flags, read_only=False)
+    one, other = place(app, source, flags), target_place(app, target, flags)
     report, quarantine = transferred(app, one, other, options, flags)
     return finish(app, report, flags, quarantine)
 
@@ -108,12 +117,23 @@ def transferred(
     app: App, source: Any, sink: Any, options: TransferOptions, flags: TransferFlags
 ) -> tuple[TransferReport, Path]:
     """The result, and the file of what was set aside. Ctrl-C and SIGTERM say how to go on."""
-    with _stoppable(app):
-        return _transfer(app, source, sink, options, flags)
+    with stopping() as stop:
+        try:
+            return _transfer(app, source, sink, options, flags, stop)
+        except (Stopped, KeyboardInterrupt) as stopped:
+            whole = "the same command goes on from here"
+            app.note(f"stopped; {whole if isinstance(sink, Readable) else 'no file was made'}")
+            status = stopped.status if isinstance(stopped, Stopped) else ExitStatus.INTERRUPTED
+            raise typer.Exit(status) from stopped
 
 
 def _transfer(
-    app: App, source: Any, sink: Any, options: TransferOptions, flags: TransferFlags
+    app: App,
+    source: Any,
+    sink: Any,
+    options: TransferOptions,
+    flags: TransferFlags,
+    stop: Callable[[], None],
 ) -> tuple[TransferReport, Path]:
     from agnocli.cli.render.progress import Bar
     from agnocli.formats.quarantine import QuarantineWriter
@@ -126,6 +146,11 @@ def _transfer(
     with Ledger(path, job, restart=flags.restart) as ledger:
         quarantine = _quarantine_path(app, job, flags, resumed=ledger.resumed)
         with Bar(app.terminal, quiet=app.options.quiet, events=_events(app, sink)) as bar:
+
+            def show(progress: Progress) -> None:
+                bar.show(progress)
+                stop()
+
             transfer = Transfer(
                 source,
                 sink,
@@ -133,7 +158,7 @@ def _transfer(
                 ledger,
                 copy=None if sink.address == STREAM else sink,
                 quarantine=QuarantineWriter(quarantine, backend=sink.address),
-                observer=bar.show,
+                observer=show,
             )
             if ledger.resumed:
                 done = sum(one.sessions for one in ledger.outcomes().values())
@@ -178,21 +203,35 @@ def _events(app: App, sink: Any) -> Any:
     return write
 
 
-@contextmanager
-def _stoppable(app: App) -> Iterator[None]:
-    def terminate(number: int, frame: FrameType | None) -> None:
-        raise Terminated
+class Stopped(BaseException):
+    """Ctrl-C or SIGTERM, at a place where nothing is half-done."""
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    def __init__(self, status: ExitStatus) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+@contextmanager
+def stopping() -> Iterator[Callable[[], None]]:
+    """Gives what raises Stopped once a signal came. A second one does not wait for that."""
+    statuses = {signal.SIGINT: ExitStatus.INTERRUPTED, signal.SIGTERM: ExitStatus.TERMINATED}
+    came: list[ExitStatus] = []
+
+    def heed(number: int, frame: FrameType | None) -> None:
+        if came:
+            raise Stopped(came[0])
+        came.append(statuses[signal.Signals(number)])
+
+    def check() -> None:
+        if came:
+            raise Stopped(came[0])
+
+    before = {number: signal.signal(number, heed) for number in statuses}
     try:
-        yield
-    except (KeyboardInterrupt, Terminated) as stopped:
-        app.note("stopped; nothing is half-written: the same command goes on from here")
-        if isinstance(stopped, Terminated):
-            raise typer.Exit(ExitStatus.TERMINATED) from stopped
-        raise
+        yield check
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def planned(app: App, source: Any, target: Any, options: TransferOptions) -> int:

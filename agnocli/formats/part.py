@@ -187,7 +187,8 @@ class PipePart:
         self._spool.write(text)
 
     def cut(self, length: int) -> None:
-        self._spool.seek(length - self._sent)
+        """What was sent cannot be taken back."""
+        self._spool.seek(max(0, length - self._sent))
         self._spool.truncate()
 
     def commit(self) -> None:

@@ -43,9 +43,10 @@ class FileSink:
 
     @contextmanager
     def loading(self) -> Iterator[None]:
-        """ExistsError when there is such a file, unless `force`. What an earlier loading left is gone on with."""
+        """ExistsError when there is such a file, unless `force`. What an earlier loading left is gone on with, unless
+        this one begins anew: then it leaves nothing either."""
         restart, self._restart = self._restart, False
-        with self._opened(restart=restart, keep=True) as self._writing:
+        with self._opened(restart=restart, keep=not restart) as self._writing:
             try:
                 yield
             finally:

@@ -48,8 +48,8 @@ ROUNDS = 3
 """How often sessions that change while they are copied are copied again."""
 SAMPLE = 1000
 """About so many sessions are verified as a sample."""
-NAMED = 20
-"""Conflicts that an error names."""
+EVERY = 0.1
+"""Seconds between two reports of progress while places are compared."""
 
 
 def job_of(source: Source, sink: Sink, options: TransferOptions) -> Job:
@@ -88,7 +88,7 @@ class Transfer:
         check_ends(source, sink)
         self._source, self._sink, self._copy = source, sink, copy
         self._options, self._ledger, self._observer = options, ledger, observer
-        self._began = time.monotonic()
+        self._began = self._told = time.monotonic()
         self._selection = Selection(source, options)
         self._copier = Copier(source, sink, self._selection, options, ledger, quarantine)
         self._can: Capabilities = sink.capabilities
@@ -130,8 +130,12 @@ class Transfer:
         """SessionConflictError before anything is written."""
         if not isinstance(self._sink, Readable) or self._copy is None:
             return
-        meant = conflicts(self._source, self._copy, self._selection, self._can, self._ledger)
-        found = list(meant)
+        compared, found = Counts(), list[Verdict]()
+        for one in compared_to(self._source, self._copy, self._selection, self._can, self._ledger):
+            compared.add(one.runs, one.bytes)
+            self._tell_now_and_then(Phase.CHECK, compared)
+            if one.where is not None:
+                found.append(one)
         if found:
             others = f", and {len(found) - 1:,} more" if len(found) > 1 else ""
             raise SessionConflictError(
@@ -144,6 +148,11 @@ class Transfer:
         outcomes = self._ledger.outcomes() if self._ledger.resumed else self._copier.done
         counts = sum_of(outcomes)
         self._tell(Phase.COPY, counts)
+
+    def _tell_now_and_then(self, phase: Phase, counts: Counts) -> None:
+        if time.monotonic() - self._told > EVERY:
+            self._told = time.monotonic()
+            self._tell(phase, counts)
 
     def _tell(self, phase: Phase, counts: Counts) -> None:
         progress = Progress(
@@ -179,7 +188,6 @@ class Transfer:
         if self._options.verify is Verify.COUNT and isinstance(copy, Searchable):
             return list(self._miscounted(copy))
         bad = []
-        told = time.monotonic()
         for verdict in self._pairs(copy).verdicts(self._to_verify(pending)):
             if verdict.where is not None:
                 bad.append(verdict)
@@ -187,9 +195,7 @@ class Transfer:
             self._verified.add(verdict.runs, verdict.bytes)
             for kind in verdict.respelled:
                 self._respelled[kind] = self._respelled.get(kind, 0) + 1
-            if time.monotonic() - told > 0.1:
-                told = time.monotonic()
-                self._tell(Phase.VERIFY, self._verified)
+            self._tell_now_and_then(Phase.VERIFY, self._verified)
         self._tell(Phase.VERIFY, self._verified)
         return bad
 
@@ -287,10 +293,10 @@ def sum_of(outcomes: dict[str, Counts]) -> Counts:
     return whole
 
 
-def conflicts(
+def compared_to(
     source: Source, copy: Source, selection: Selection, can: Capabilities, ledger: Ledger
 ) -> Iterator[Verdict]:
-    """Sessions that are at both places and differ."""
+    """Sessions that are at both places."""
     with IdSet(ids_of(copy)) as there:
         if not len(there):
             return
@@ -299,7 +305,7 @@ def conflicts(
             return session_id in there and not ledger.knows(session_id)
 
         pairs = Pairs(source, copy, selection, can, unreadable=_ignored)
-        yield from (one for one in pairs.verdicts(wanted) if one.where is not None)
+        yield from pairs.verdicts(wanted)
 
 
 def _ignored(session_id: str, error: AgnoCLIError) -> None:
