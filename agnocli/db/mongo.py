@@ -71,7 +71,8 @@ class MongoDb:
         database = db_name or DATABASE
         self._read_only = read_only
         self._url_database = None if db_client is not None else _database_of(url)
-        self.address = _address(url, database) if db_client is None else _client_address(database)
+        place = _address(url, database) if db_client is None else _client_address(database)
+        self.address = names.placed(place, tables, "collection")
         self._place = Place(url, db_client, database, tables, self.address)
 
     @property

@@ -27,6 +27,7 @@ from agnocli.db._redis.apart import BatchApart
 from agnocli.db._redis.batch import Batch
 from agnocli.db._redis.bulk import Bulk
 from agnocli.db._redis.changes import Changes, commit
+from agnocli.db._redis.connecting import PREFIX
 from agnocli.db._redis.editing import Editor
 from agnocli.db._redis.keys import RESERVED, Keys, can_be_key
 from agnocli.db._redis.listing import Listing
@@ -94,7 +95,8 @@ class RedisDb:
 
     @property
     def address(self) -> str:
-        return self._server.address
+        prefix = self._keys.prefix
+        return self._server.address + (f"?prefix={prefix}" if prefix != PREFIX else "")
 
     @property
     def capabilities(self) -> Capabilities:

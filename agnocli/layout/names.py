@@ -41,6 +41,14 @@ def tables(
     return Tables(sessions, runs, versions_table or VERSIONS)
 
 
+def placed(address: str, chosen: Tables, what: str = "table") -> str:
+    """The address of these tables among others at one place."""
+    usual = tables(chosen.sessions)
+    told = (("session", chosen.sessions, SESSIONS), ("runs", chosen.runs, usual.runs))
+    parts = [f"{kind}_{what}={found}" for kind, found, plain in told if found != plain]
+    return address + ("&" if "?" in address else "?") * bool(parts) + "&".join(parts)
+
+
 def canonical(option: str, known: Collection[str], where: str) -> str:
     """The present name of an option; ConfigError with the nearest for one nobody knows."""
     name = option if option in known else OTHER_SPELLINGS.get(option, option)

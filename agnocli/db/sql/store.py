@@ -30,7 +30,7 @@ from agnocli.errors import (
     LayoutError,
 )
 from agnocli.layout import legacy
-from agnocli.layout.names import Tables
+from agnocli.layout.names import Tables, placed
 from agnocli.layout.portable import fits
 from agnocli.records import (
     RUN_COLUMNS,
@@ -57,7 +57,8 @@ class SQLStore:
         open_writer: Callable[[bool], Connection],
         read_only: bool = False,
     ) -> None:
-        self._dialect, self._tables, self._address = dialect, tables, address
+        self._dialect, self._tables = dialect, tables
+        self._address = address = placed(address, tables)
         self._read_only = read_only
         self._connections = Connections(dialect, address, open_reader, open_writer)
         self._found: Statements | None = None
