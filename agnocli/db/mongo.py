@@ -23,10 +23,11 @@ from agnocli.abc import (
     Cursor,
     Page,
     SessionQuery,
+    Wanted,
     WriteResult,
 )
 from agnocli.config.secrets import masked_url
-from agnocli.db._mongo import agno_1, editing, listing, reading, writing
+from agnocli.db._mongo import agno_1, bulk, editing, listing, reading, writing
 from agnocli.db._mongo.documents import BLOB, CAPABILITIES, session_bson, to_session
 from agnocli.db._mongo.failures import translated
 from agnocli.db._mongo.locks import alone, in_transaction
@@ -138,24 +139,38 @@ class MongoDb:
             else:
                 yield from reading.last_runs(self._place, session_id, last)
 
-    def scan(self, *, after: Cursor | None = None) -> Iterator[tuple[Cursor, SessionBundle]]:
-        while ids := self._ids_after(after):
-            for session_id in ids:
-                after = Cursor(session_id)
-                with suppress(SessionNotFoundError):  # deleted since its id was read
-                    yield after, self._bundle(session_id)
+    def scan(
+        self, *, after: Cursor | None = None, wanted: Wanted | None = None
+    ) -> Iterator[tuple[Cursor, SessionBundle]]:
+        ids = (one for one in self._ids(after) if wanted is None or wanted(one))
+        for bundle in self._bundles(ids):
+            yield Cursor(bundle.session.session_id), bundle
 
-    def _ids_after(self, after: Cursor | None) -> list[str]:
+    def ids(self) -> Iterator[str]:
+        return self._ids(None)
+
+    def _ids(self, after: str | None) -> Iterator[str]:
         with translated(self.address):
-            ids = reading.session_ids(self._place, after)
-            if not ids and after is None:
+            ids = bulk.all_ids(self._place, after)
+            first = next(ids, None)
+            if first is not None:
+                yield first
+            elif after is None:
                 agno_1.check(self._place)
-            return ids
+            yield from ids
 
-    def _bundle(self, session_id: str) -> SessionBundle:
-        with translated(self.address, session_id=session_id):
-            document = reading.find_session(self._place, session_id)
-            return SessionBundle(to_session(document), self._runs(document, None))
+    def read(self, session_ids: Sequence[str]) -> Iterator[SessionBundle]:
+        return self._bundles(filter(reading.is_storable, dict.fromkeys(session_ids)))
+
+    def _bundles(self, ids: Iterable[str]) -> Iterator[SessionBundle]:
+        with translated(self.address):
+            for document, runs in bulk.sessions(self._place, ids):
+                held = runs if isinstance(runs, tuple) else self._streamed(runs)
+                yield SessionBundle(to_session(document), held)
+
+    def _streamed(self, runs: Iterator[Run]) -> Iterator[Run]:
+        with translated(self.address):
+            yield from runs
 
     def find(self, query: SessionQuery) -> Page:
         if not listing.can_match(query):

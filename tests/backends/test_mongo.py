@@ -384,7 +384,7 @@ class TestLocks:
     ) -> None:
         backend.write([sample_bundle("s", 0)])
         long_ago = datetime(2020, 1, 1, tzinfo=UTC)
-        raw[LOCKS].insert_one({"_id": "agno_sessions/s", "owner": "dead", "until": long_ago})
+        raw[LOCKS].insert_one({"_id": "dead", "keys": ["agno_sessions/s"], "until": long_ago})
         monkeypatch.setattr(locks, "WAIT", 10.0)
         assert backend.append_run(sample_run("s", 0)).run_index == 0
         backend.write([sample_bundle("s", 0)], ConflictPolicy.REPLACE)
@@ -393,7 +393,7 @@ class TestLocks:
         self, backend: MongoDb, raw: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         later = datetime(2100, 1, 1, tzinfo=UTC)
-        raw[LOCKS].insert_one({"_id": "agno_sessions/s", "owner": "other", "until": later})
+        raw[LOCKS].insert_one({"_id": "other", "keys": ["agno_sessions/s"], "until": later})
         monkeypatch.setattr(locks, "WAIT", 0.1)
         with pytest.raises(BackendUnavailableError, match="being written"):
             backend.write([sample_bundle("s", 0)])

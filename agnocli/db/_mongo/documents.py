@@ -38,6 +38,8 @@ CAPABILITIES = Capabilities(
     holds_big_integers=False,
     max_document_bytes=MAX_BYTES,
     max_depth=100,
+    # a snapshot that is read for more than five minutes is taken back by the server
+    one_moment=False,
 )
 # the size that counts is the BSON's, measured in `encoded`, not the JSON text's
 _CHECKED = replace(CAPABILITIES, max_document_bytes=None)

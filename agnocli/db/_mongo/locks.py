@@ -2,9 +2,9 @@
 
 On a replica set an edit is a transaction that writes the session's document first: of two at once the server lets one
 win and the other starts again. A standalone server has no transactions, and Agno's layout no unique index on
-(session_id, run_index); there a document of `agnocli_locks` stands for the right to edit a session. Nothing of it is in
-Agno's documents. A lock whose owner was killed ends by itself after `LEASE` seconds, by the server's clock. Batches
-that are too big for a transaction take locks on either.
+(session_id, run_index); there a document of `agnocli_locks` stands for the right to edit the sessions it names, of which
+a unique index lets no other document name one. Nothing of it is in Agno's documents. A lock whose owner was killed ends
+by itself after `LEASE` seconds, by the server's clock. Batches take locks on either.
 """
 
 from __future__ import annotations
@@ -13,16 +13,14 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
-from pymongo import UpdateOne
 from pymongo.client_session import ClientSession
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from agnocli.db._mongo.failures import DUPLICATE
 from agnocli.db._mongo.place import Place
 from agnocli.errors import BackendUnavailableError
 
@@ -52,59 +50,52 @@ def alone(
 
 
 class Lease:
-    """Locks that are held. `keep` them from time to time in long work."""
+    """The lock of some sessions, all of them at once. `keep` it from time to time in long work."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, session_ids: Iterable[str]) -> None:
         self._place, self._owner = place, uuid4().hex
+        self._keys = sorted({f"{place.tables.sessions}/{one}" for one in session_ids})
         self._due = 0.0
 
-    def take(self, session_ids: Iterable[str]) -> None:
-        """All of them, in one order for everybody, so that no two writers wait for each other."""
-        left = sorted({f"{self._place.tables.sessions}/{one}" for one in session_ids})
-        end, held = time.monotonic() + WAIT, ""
-        while left:
+    def take(self) -> None:
+        end = time.monotonic() + WAIT
+        while (held := self._taken()) is not None:
             if time.monotonic() > end:
                 raise BackendUnavailableError(
                     f"{self._place.address}: {held!r} is being written by another program",
                     hint="try again when that is done",
                 )
-            taken = self._take_some(left)
-            left = left[taken:]
-            if left:
-                held = left[0]
-                self._drop_stale(held)
-                time.sleep(random.uniform(0.001, 0.015))
+            self._drop_stale()
+            time.sleep(random.uniform(0.001, 0.015))
         self._due = time.monotonic() + LEASE / 3
 
-    def _take_some(self, keys: list[str]) -> int:
-        """How many, from the first on, are free and now ours."""
-        wanted = [{"$set": {"owner": self._owner, "until": _in_a_lease()}}]
-        # one that is held does not match, so it would be inserted anew, which its _id forbids
-        requests = [
-            UpdateOne({"_id": key, "owner": {"$exists": False}}, wanted, upsert=True)
-            for key in keys
-        ]
+    def _taken(self) -> str | None:
+        """What another one holds; None when the lock is ours."""
+        wanted = [{"$set": {"keys": {"$literal": self._keys}, "until": _in_a_lease()}}]
         try:
-            self._place.locks.bulk_write(requests)
-        except BulkWriteError as error:
-            failed = error.details["writeErrors"][0]
-            if failed["code"] != DUPLICATE:
-                raise
-            return int(failed["index"])
-        return len(keys)
+            self._place.locks.update_one({"_id": self._owner}, wanted, upsert=True)
+        except DuplicateKeyError as error:
+            details: Any = error.details or {}
+            return str(details.get("keyValue", {}).get("keys", self._keys[0]))
+        return None
 
-    def _drop_stale(self, key: str) -> None:
-        self._place.locks.delete_one({"_id": key, "$expr": {"$lt": ["$until", "$$NOW"]}})
+    def _drop_stale(self) -> None:
+        past = {"$expr": {"$lt": ["$until", "$$NOW"]}}
+        self._place.locks.delete_many({"keys": {"$in": self._keys}, **past})
 
     def keep(self) -> None:
         if time.monotonic() > self._due:
             until = [{"$set": {"until": _in_a_lease()}}]
-            self._place.locks.update_many({"owner": self._owner}, until)
+            if not self._place.locks.update_one({"_id": self._owner}, until).matched_count:
+                raise BackendUnavailableError(
+                    f"{self._place.address}: this program stood still, and another one writes now",
+                    hint="try again",
+                )
             self._due = time.monotonic() + LEASE / 3
 
     def release(self) -> None:
-        with suppress(PyMongoError):  # they end by themselves, and the work is done
-            self._place.locks.delete_many({"owner": self._owner})
+        with suppress(PyMongoError):  # it ends by itself, and the work is done
+            self._place.locks.delete_one({"_id": self._owner})
 
 
 def _in_a_lease() -> dict[str, list[object]]:
@@ -113,9 +104,9 @@ def _in_a_lease() -> dict[str, list[object]]:
 
 @contextmanager
 def locked(place: Place, session_ids: Iterable[str]) -> Iterator[Lease]:
-    lease = Lease(place)
+    lease = Lease(place, session_ids)
     try:
-        lease.take(session_ids)
+        lease.take()
         yield lease
     finally:
         lease.release()

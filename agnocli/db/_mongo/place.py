@@ -60,6 +60,7 @@ class Place:
         self._client: MongoClient[Any] | None = None
         self._prepared = False
         self._transactions: bool | None = None
+        self._sharded = False
 
     @property
     def client(self) -> MongoClient[Any]:
@@ -109,6 +110,13 @@ class Place:
         return self.database[self.tables.runs]
 
     @property
+    def early_runs(self) -> Collection[Fields]:
+        """For runs whose session is stored behind them: when that is durable on the same server, so are they."""
+        return (
+            self.runs if self._sharded else self.runs.with_options(write_concern=WriteConcern(w=1))
+        )
+
+    @property
     def locks(self) -> Collection[Fields]:
         return self.database.get_collection(LOCKS, write_concern=WriteConcern(w=1))
 
@@ -118,7 +126,8 @@ class Place:
         if self._transactions is None:
             with translated(self.address):
                 hello = self.client.admin.command("hello")
-            self._transactions = "setName" in hello or hello.get("msg") == "isdbgrid"
+            self._sharded = hello.get("msg") == "isdbgrid"
+            self._transactions = "setName" in hello or self._sharded
         return self._transactions
 
     @property
@@ -132,6 +141,7 @@ class Place:
         with translated(self.address, writing=True):
             self._index(self.sessions, "session_id", _SESSION_INDEXES)
             self._index(self.runs, "run_id", _RUN_INDEXES, ("session_id", "run_index"))
+            self.locks.create_index("keys", unique=True)
         self._prepared = True
 
     def _index(

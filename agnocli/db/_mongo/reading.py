@@ -14,7 +14,6 @@ from agnocli.db._mongo.documents import BLOB, plain, to_run, to_session
 from agnocli.db._mongo.place import Fields, Place
 from agnocli.errors import SessionNotFoundError
 from agnocli.layout import legacy
-from agnocli.layout.compare import BundleDigest
 from agnocli.records import Run, Session
 
 CHUNK = 200
@@ -72,8 +71,13 @@ def stream_runs(
     with place.runs.find({"session_id": session_id}, batch_size=BATCH, session=transaction).sort(
         "run_index", ASCENDING
     ) as cursor:
-        for _, group in groupby(map(to_run, cursor), key=lambda run: run.run_index):
-            yield from sorted(group, key=run_order)
+        yield from in_order(map(to_run, cursor))
+
+
+def in_order(runs: Iterable[Run]) -> Iterator[Run]:
+    """Runs that come by index, those that share one put in order."""
+    for _, group in groupby(runs, key=lambda run: run.run_index):
+        yield from sorted(group, key=run_order)
 
 
 def last_runs(place: Place, session_id: str, last: int) -> list[Run]:
@@ -107,22 +111,17 @@ def light_order(
     return sorted(map(to_run, cursor), key=_place_of)
 
 
-def stored_digest(place: Place, document: Fields, transaction: ClientSession | None = None) -> str:
-    digest = BundleDigest(to_session(document))
-    return digest.drain(runs_of(place, document, transaction))
-
-
 def next_index(place: Place, document: Fields, transaction: ClientSession | None = None) -> int:
     """Behind the highest index, and behind as many as there are runs, where some share one or have none."""
     session_id = document["session_id"]
-    count, highest = _counts(place, [session_id], transaction).get(session_id, (0, None))
+    count, highest = counts(place, [session_id], transaction).get(session_id, (0, None))
     if document.get(BLOB):
         light = light_order(place, session_id, transaction)
         count = len(list(legacy.merge(blob_runs(document), light)))
     return max(count, 0 if highest is None else highest + 1)
 
 
-def _counts(
+def counts(
     place: Place, ids: Sequence[str], transaction: ClientSession | None = None
 ) -> dict[str, tuple[int, int | None]]:
     """Number of runs and highest index of sessions, told by an index alone."""
@@ -133,13 +132,6 @@ def _counts(
     ]
     found = place.runs.aggregate(stages, session=transaction)
     return {one["_id"]: (one["n"], one["last"]) for one in found}
-
-
-def session_ids(place: Place, after: str | None) -> list[str]:
-    """The next ids in the order of a scan; none at the end."""
-    bound = {"$gte": ""} if after is None else {"$gt": after}
-    cursor = place.sessions.find({"session_id": bound}, {"session_id": 1, "_id": 0})
-    return [one["session_id"] for one in cursor.sort("session_id", ASCENDING).limit(CHUNK)]
 
 
 def run_facts(
@@ -166,9 +158,9 @@ def _entries(document: Fields) -> Iterator[Any]:
 
 def _table_facts(place: Place, ids: Sequence[str]) -> dict[str, tuple[int, str | None]]:
     """Two queries for all: the second looks at the last run of each, or at those that share its index."""
-    counts = _counts(place, ids) if ids else {}
-    status = _last_statuses(place, {one: last for one, (_, last) in counts.items()})
-    return {one: (runs, status.get(one)) for one, (runs, _) in counts.items()}
+    found = counts(place, ids) if ids else {}
+    status = _last_statuses(place, {one: last for one, (_, last) in found.items()})
+    return {one: (runs, status.get(one)) for one, (runs, _) in found.items()}
 
 
 def _last_statuses(place: Place, last: Mapping[str, object]) -> dict[str, str | None]:

@@ -34,8 +34,19 @@ def report(place: Place, *, url_database: str | None) -> BackendReport:
         runs=table + (_only_in_blobs(place) if blobs else 0),
         versions=versions,
         tables=tuple(one for one in names if one != LOCKS),
+        others=_others(place, names),
         notes=tuple(_notes(place, url_database, names, blobs, old, versions)),
     )
+
+
+def _others(place: Place, names: list[str]) -> dict[str, int]:
+    """Counts that the server keeps at hand; after a crash of it they may be off a little."""
+    ours = {place.tables.sessions, place.tables.runs, place.tables.versions, LOCKS}
+    return {
+        name: place.database[name].estimated_document_count()
+        for name in names
+        if name not in ours and not name.startswith("system.")
+    }
 
 
 def _layout(names: list[str], place: Place, blobs: int, runs: int) -> str:

@@ -11,12 +11,12 @@ from tempfile import SpooledTemporaryFile
 from types import TracebackType
 from typing import NamedTuple, Self
 
+import bson
 from bson.raw_bson import RawBSONDocument
 
-from agnocli.db._mongo.documents import run_bson, session_bson
+from agnocli.db._mongo.documents import run_bson, session_bson, to_run, to_session
 from agnocli.errors import BackendError
-from agnocli.layout.compare import BundleDigest
-from agnocli.records import SessionBundle
+from agnocli.records import Run, Session, SessionBundle
 
 IN_MEMORY = 4 * 1024 * 1024
 
@@ -28,7 +28,6 @@ class Item(NamedTuple):
     place: int
     runs: int
     size: int
-    digest: str
 
 
 class Spool:
@@ -40,13 +39,12 @@ class Spool:
     def fill(self, bundles: Iterable[SessionBundle]) -> None:
         for session, runs in bundles:
             place, number = self.size, 0
-            digest = BundleDigest(session)
             self._add(session_bson(session))
-            for run in digest.watch(runs):
+            for run in runs:
                 self._add(run_bson(run))
                 number += 1
             size = self.size - place
-            self.items.append(Item(session.session_id, place, number, size, digest.hexdigest()))
+            self.items.append(Item(session.session_id, place, number, size))
 
     def _add(self, raw: bytes) -> None:
         with _room():
@@ -67,6 +65,13 @@ class Spool:
             document = RawBSONDocument(self._next())
             place = self._file.tell()
             yield document
+
+    def decoded(self, item: Item) -> Session:
+        """The session as it will be read back."""
+        return to_session(bson.decode(self.session(item).raw))
+
+    def decoded_runs(self, item: Item) -> Iterator[Run]:
+        return (to_run(bson.decode(one.raw)) for one in self.runs(item))
 
     def _next(self) -> bytes:
         """BSON begins with its own length."""

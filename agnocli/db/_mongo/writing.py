@@ -1,8 +1,9 @@
-"""A batch into the database: in one transaction, or session by session, each whole or absent."""
+"""A batch into the database: in one transaction, or some sessions at a time, each whole or absent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from bson.objectid import ObjectId
 from bson.raw_bson import RawBSONDocument
@@ -11,19 +12,25 @@ from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from agnocli.abc import ConflictPolicy
-from agnocli.db._mongo.failures import translated
+from agnocli.db._mongo import bulk
+from agnocli.db._mongo.documents import to_session
+from agnocli.db._mongo.failures import translate
 from agnocli.db._mongo.locks import Lease, in_transaction, locked
 from agnocli.db._mongo.place import Fields, Place
-from agnocli.db._mongo.reading import in_chunks, stored_digest
+from agnocli.db._mongo.reading import in_chunks
 from agnocli.db._mongo.spool import Item, Spool
 from agnocli.errors import SessionConflictError
+from agnocli.layout import conflict
+from agnocli.layout.compare import BundleDigest
+from agnocli.records import Run
 
 TRANSACTION_BYTES = 16 * 1024 * 1024
 """More in one transaction may not fit into a small server's cache."""
-CHUNK = 200
+CHUNK = 1000
 CHUNK_BYTES = 8 * 1024 * 1024
 
 Outcomes = dict[str, list[str]]
+Stored = list[tuple[Collection[Fields], list[ObjectId]]]
 _ID = slice(9, 21)
 """Where a document that begins with an ObjectId has it."""
 
@@ -63,100 +70,61 @@ class _Writer:
         return self._outcomes
 
     def these(self, items: Sequence[Item]) -> None:
-        """New ones are stored together, up to the next that is there already."""
-        there = self._stored_ids(items)
-        new: dict[str, Item] = {}
-        for item in items:
-            if item.session_id in there or item.session_id in new:
-                self._store(list(new.values()))
-                there |= new.keys()
-                new = {}
-                self._meet(item)
-            else:
-                new[item.session_id] = item
-        self._store(list(new.values()))
+        for some in _once_each(items):
+            fates = self._fates(some)
+            self._store([item for item in some if item.session_id not in fates])
+            for item in some:
+                fate = fates.get(item.session_id, "written")
+                if fate == "replaced":
+                    self._replace(item)
+                self._outcomes.setdefault(fate, []).append(item.session_id)
 
-    def _stored_ids(self, items: Sequence[Item]) -> set[str]:
-        wanted = {"session_id": {"$in": [item.session_id for item in items]}}
-        cursor = self._place.sessions.find(wanted, {"session_id": 1}, session=self._transaction)
-        return {one["session_id"] for one in cursor}
+    # what is there already
 
-    def _note(self, outcome: str, session_id: str) -> None:
-        self._outcomes.setdefault(outcome, []).append(session_id)
-
-    def _store(self, items: Sequence[Item], outcome: str = "written") -> None:
-        """Runs first: a session's own document makes it and them appear."""
-        if not items:
-            return
-        # left by a writer that was killed, or that did not get to an end in deleting
-        self._delete_runs([item.session_id for item in items])
-        stored: list[tuple[Collection[Fields], list[ObjectId]]] = []
-        try:
-            for item in items:
-                with translated(self._place.address, session_id=item.session_id, writing=True):
-                    self._insert(self._place.runs, self._spool.runs(item), stored)
-            sessions = (self._spool.session(item) for item in items)
-            self._insert(self._place.sessions, sessions, stored)
-        except BaseException:
-            if self._transaction is None:
-                self._undo(stored)
-            raise
-        for item in items:
-            self._note(outcome, item.session_id)
-
-    def _insert(
-        self,
-        collection: Collection[Fields],
-        documents: Iterator[RawBSONDocument],
-        stored: list[tuple[Collection[Fields], list[ObjectId]]],
-    ) -> None:
-        for chunk in _of_a_size(documents):
-            self._lease.keep()
-            ids = [ObjectId(bytes(one.raw[_ID])) for one in chunk]
+    def _fates(self, items: Sequence[Item]) -> dict[str, str]:
+        """What becomes of those that are stored, by id. The first conflict is raised before anything is written."""
+        named = {item.session_id: item for item in items}
+        fates: dict[str, str] = {}
+        refused: dict[str, SessionConflictError] = {}
+        there = self._stored_ids(list(named))
+        for document, runs in bulk.sessions(self._place, there, self._transaction):
+            item = named[document["session_id"]]
             try:
-                collection.insert_many(chunk, session=self._transaction)
-            except BulkWriteError as error:
-                stored.append((collection, ids[: error.details["nInserted"]]))
-                raise
-            except PyMongoError:
-                stored.append((collection, ids))
-                raise
-            stored.append((collection, ids))
+                fates[item.session_id] = self._fate(item, document, runs)
+            except SessionConflictError as error:
+                refused[item.session_id] = error
+        for session_id in named:
+            if session_id in refused:
+                raise refused[session_id]
+        return fates
 
-    def _undo(self, stored: list[tuple[Collection[Fields], list[ObjectId]]]) -> None:
-        for collection, ids in reversed(stored):
-            collection.delete_many({"_id": {"$in": ids}})
+    def _stored_ids(self, ids: list[str]) -> list[str]:
+        wanted = {"session_id": {"$in": ids}}
+        shown = {"_id": 0, "session_id": 1}
+        cursor = self._place.sessions.find(wanted, shown, session=self._transaction)
+        return sorted(one["session_id"] for one in cursor)
 
-    def _meet(self, item: Item) -> None:
-        """A session of that id is stored."""
-        document = self._place.sessions.find_one(
-            {"session_id": item.session_id}, session=self._transaction
+    def _fate(self, item: Item, document: Fields, runs: Iterator[Run] | Sequence[Run]) -> str:
+        there, session = to_session(document), self._spool.decoded(item)
+        policy = conflict.settled(self._policy, session, there)
+        stored, incoming = BundleDigest(there), BundleDigest(session)
+        same = stored.hexdigest() == incoming.hexdigest() and (
+            stored.drain(runs) == incoming.drain(self._spool.decoded_runs(item))
         )
-        if document is None:  # another program deleted it just now
-            self._store([item])
-        elif item.digest == stored_digest(self._place, document, self._transaction):
-            self._note("identical", item.session_id)
-        elif self._policy is ConflictPolicy.SKIP:
-            self._note("skipped", item.session_id)
-        elif self._policy is ConflictPolicy.ERROR:
-            raise SessionConflictError(
-                item.session_id,
-                "is there already and differs",
-                hint="choose what wins with --on-conflict",
-            )
-        else:
-            self._replace(item)
+        if same or policy is not ConflictPolicy.REPLACE:
+            return conflict.kept(item.session_id, policy, same=same)
+        return "replaced"
 
     def _replace(self, item: Item) -> None:
         self._check_runs(item)
         where = {"session_id": item.session_id}
         self._place.sessions.delete_one(where, session=self._transaction)
-        self._store([item], "replaced")
+        self._store([item])
 
     def _check_runs(self, item: Item) -> None:
         """Before anything is deleted: no run may be there twice, or belong to another session."""
         seen: set[str] = set()
-        for chunk in in_chunks((one["run_id"] for one in self._spool.runs(item)), CHUNK):
+        for chunk in in_chunks((one["run_id"] for one in self._spool.runs(item)), 200):
             twice = next(
                 (one for place, one in enumerate(chunk) if one in seen or one in chunk[:place]),
                 None,
@@ -173,17 +141,62 @@ class _Writer:
                     item.session_id, f"cannot take run {run_id!r}: it is stored already"
                 )
 
-    def _delete_runs(self, session_ids: list[str]) -> None:
-        self._place.runs.delete_many(
-            {"session_id": {"$in": session_ids}}, session=self._transaction
-        )
+    # what is new
+
+    def _store(self, items: Sequence[Item]) -> None:
+        """Runs first: a session's own document makes it and them appear."""
+        if not items:
+            return
+        # left by a writer that was killed, or that did not get to an end in deleting
+        ids = [item.session_id for item in items]
+        self._place.runs.delete_many({"session_id": {"$in": ids}}, session=self._transaction)
+        stored: Stored = []
+        try:
+            runs = (run for item in items for run in self._spool.runs(item))
+            alone = self._transaction is None
+            self._insert(self._place.early_runs if alone else self._place.runs, runs, stored)
+            sessions = (self._spool.session(item) for item in items)
+            self._insert(self._place.sessions, sessions, stored)
+        except BaseException:
+            if self._transaction is None:
+                with suppress(PyMongoError):  # without a session's document they count for nothing
+                    self._undo(stored)
+            raise
+
+    def _insert(
+        self, collection: Collection[Fields], documents: Iterator[RawBSONDocument], stored: Stored
+    ) -> None:
+        for chunk in _of_a_size(documents):
+            self._lease.keep()
+            stored.append((collection, [ObjectId(bytes(one.raw[_ID])) for one in chunk]))
+            try:
+                collection.insert_many(chunk, ordered=False, session=self._transaction)
+            except BulkWriteError as error:
+                failed = error.details.get("writeErrors") or [{"index": 0}]
+                whose = chunk[failed[0]["index"]]["session_id"]
+                raise translate(error, self._place.address, whose, True) from error
+
+    def _undo(self, stored: Stored) -> None:
+        for collection, ids in reversed(stored):
+            collection.delete_many({"_id": {"$in": ids}})
+
+
+def _once_each(items: Sequence[Item]) -> Iterator[list[Item]]:
+    """In order, no id twice in one part."""
+    some: dict[str, Item] = {}
+    for item in items:
+        if item.session_id in some:
+            yield list(some.values())
+            some = {}
+        some[item.session_id] = item
+    yield list(some.values())
 
 
 def _of_a_size(documents: Iterator[RawBSONDocument]) -> Iterator[list[RawBSONDocument]]:
     chunk: list[RawBSONDocument] = []
     size = 0
     for document in documents:
-        if chunk and (len(chunk) == 500 or size + len(document.raw) > CHUNK_BYTES):
+        if chunk and (len(chunk) == CHUNK or size + len(document.raw) > CHUNK_BYTES):
             yield chunk
             chunk, size = [], 0
         chunk.append(document)
