@@ -8,5 +8,5 @@ pytest.register_assert_rewrite("agnocli.testing")
 
 
 def pytest_sessionfinish() -> None:
-    if (servers := sys.modules.get("tests.harness.mongo_server")) is not None:
-        servers.stop_all()
+    if (spare := sys.modules.get("tests.harness._spare")) is not None:
+        spare.close_all()

@@ -14,6 +14,8 @@ from agnocli.testing.base_suite import BackendHarness, Suite
 from agnocli.testing.records import document, sample_bundle, sample_run, sample_session
 
 MANY, MEGABYTE = 10_000, 1_000_000
+SESSIONS = 1000
+"""Of 40 KB, which is twice what may be held of them."""
 BODY = document({"messages": [{"role": "user", "content": "x" * 4000}]})
 
 
@@ -67,17 +69,17 @@ class ScaleSuite(Suite):
 
     @pytest.mark.timeout(300)
     def test_many_sessions_are_written_and_read_in_bounded_memory(self, backend: Backend) -> None:
-        blob = document({"session_name": "x", "session_state": {"text": "y" * 4000}})
+        blob = document({"session_name": "x", "session_state": {"text": "y" * 40_000}})
         backend.write([sample_bundle("warm")])
         bound = 20 * MEGABYTE if backend.capabilities.durable else 200 * MEGABYTE
         bundles = (
             SessionBundle(sample_session(f"s{number}", session_data=blob), ())
-            for number in range(MANY)
+            for number in range(SESSIONS)
         )
         assert peak(lambda: backend.write(bundles)) < bound
         seen: list[str] = []
         taken = peak(lambda: seen.extend(one.session.session_id for _, one in backend.scan()))
         assert taken < bound
-        assert len(set(seen)) == MANY + 1
+        assert len(set(seen)) == SESSIONS + 1
         page = backend.find(SessionQuery(limit=50))
         assert peak(lambda: backend.find(SessionQuery(limit=50, after=page.next))) < bound

@@ -45,6 +45,7 @@ from agnocli.testing.records import (
     sample_session,
 )
 from tests.harness import mongo, mongo_replica_set, mongo_server
+from tests.harness.servers import needed
 
 SESSION_FIELDS = [
     "_id", "session_id", "session_type", "agent_id", "user_id", "agent_data", "session_data",
@@ -433,8 +434,8 @@ class TestLocks:
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[mongo_server.Server]:
     """One that may be stopped, and asks for passwords."""
-    program = mongo_server.program_or_skip()
-    server = mongo_server.Server(program, auth=True)
+    with needed():
+        server = mongo_server.Server()
     client: MongoClient[dict[str, Any]]
     with MongoClient(server.url) as client:
         client.admin.command(

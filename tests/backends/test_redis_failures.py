@@ -22,7 +22,8 @@ from agnocli.errors import (
 from agnocli.records import Run, SessionBundle
 from agnocli.testing.records import document, numbered, sample_bundle, sample_run, sample_session
 from tests.backends.conftest import Open
-from tests.harness.redis_server import RedisServer, free_port
+from tests.harness.redis_server import RedisServer
+from tests.harness.servers import free_port
 
 SECRET = "s3cr3t/#@ü"
 

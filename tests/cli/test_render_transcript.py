@@ -322,6 +322,16 @@ class _Text(str):
     __slots__ = ("__weakref__",)
 
 
+@pytest.fixture
+def quick_collection() -> Iterator[None]:
+    """Garbage is looked for among what a test makes only."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("quick_collection")
 def test_one_turn_is_held_at_a_time() -> None:
     alive: list[weakref.ref[_Text]] = []
     most = 0

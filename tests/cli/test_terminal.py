@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 
@@ -20,6 +21,8 @@ def seen(agno: Agno, *arguments: str, columns: int = 80) -> tuple[int, str, list
     child = pexpect.spawn(
         sys.executable,
         ["-m", "agnocli", *arguments],
+        # without it a COLUMNS goes along that readline set behind Python's back
+        env={**os.environ},
         dimensions=(50, columns),
         encoding="utf-8",
         timeout=PATIENCE,

@@ -12,11 +12,12 @@ import pytest
 import agnocli.db
 import tests.harness
 from agnocli.testing.backend_suite import BackendHarness, BackendSuite
+from tests.harness import _spare
 
 HARNESSES = sorted(
     module.name
     for module in pkgutil.iter_modules(tests.harness.__path__)
-    if not module.name.endswith(("_server", "servers"))
+    if not module.name.startswith("_") and not module.name.endswith(("_server", "servers"))
 )
 NOT_BACKENDS = {"registry"}
 
@@ -24,9 +25,15 @@ NOT_BACKENDS = {"registry"}
 class TestBackends(BackendSuite):
     @pytest.fixture(params=HARNESSES)
     def harness(self, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BackendHarness]:
-        harness: BackendHarness = import_module(f"tests.harness.{request.param}").Harness(tmp_path)
-        yield harness
-        harness.close()
+        kind = import_module(f"tests.harness.{request.param}").Harness
+        if "backend" in request.fixturenames:  # which sets up
+            harness = _spare.take(kind, tmp_path)
+            yield harness
+            _spare.give_back(harness)
+        else:
+            harness = kind(tmp_path)
+            yield harness
+            harness.close()
 
 
 def test_every_backend_has_a_harness() -> None:

@@ -14,6 +14,7 @@ from pymongo import MongoClient
 
 from agnocli.db._mongo.place import LOCKS
 from agnocli.db.mongo import MongoDb
+from agnocli.layout.names import RUNS, SESSIONS
 from tests.harness import mongo_server
 
 
@@ -54,6 +55,25 @@ class Harness:
 
     def client(self) -> MongoClient[Any]:
         return MongoClient(self.url)
+
+    def left_connected(self) -> bool:
+        """A client that is left open is a warning, and so an error, of its own."""
+        return False
+
+    def shape(self) -> object:
+        """Its collections, their options and indexes."""
+        with self.client() as client:
+            database = client[self.database]
+            found = {one["name"]: one["options"] for one in database.list_collections()}
+            indexes = {name: database[name].index_information() for name in found if name != LOCKS}
+            return {name: options for name, options in found.items() if name != LOCKS}, indexes
+
+    def empty(self) -> int:
+        with self.client() as client:
+            database = client[self.database]
+            return sum(
+                database[one].delete_many({}).deleted_count for one in (RUNS, SESSIONS, LOCKS)
+            )
 
     def close(self) -> None:
         with self.client() as client:

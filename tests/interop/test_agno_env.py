@@ -21,7 +21,7 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]
         ran.append(command)
         if "venv" in command:
             python = Path(command[-1]) / "bin" / "python"
-            python.parent.mkdir(parents=True)
+            python.parent.mkdir(parents=True, exist_ok=True)
             python.touch()
         return subprocess.CompletedProcess(command, 0)
 
@@ -37,6 +37,23 @@ def test_one_is_made_in_the_cache_and_used_again(tmp_path: Path, commands: list[
     assert commands[1][-len(AGNO.requirements) :] == [*AGNO.requirements]
     assert python_with(AGNO) == python
     assert len(commands) == 2
+
+
+def test_pip_makes_it_where_uv_fails(
+    tmp_path: Path, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = subprocess.run
+
+    def run(command: list[str], **options: object) -> object:
+        if command[1:3] == ["pip", "install"]:
+            raise subprocess.CalledProcessError(1, command, "", "No such index")
+        return made(command, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(subprocess, "run", run)
+    python_with(AGNO)
+    assert commands[-1][1:3] == ["-m", "pip"]
+    assert commands[-1][-len(AGNO.requirements) :] == [*AGNO.requirements]
+    assert is_made(tmp_path / "agnocli-tests" / "agno-0.0.0", AGNO)
 
 
 def test_a_variable_names_one_that_is_there_already(
