@@ -21,6 +21,9 @@ from agnocli.run import RunContext, RunEvent, ToolCallCompleted, ToolCallStarted
 UNANSWERED = "Error: interrupted before this call gave a result."
 """No provider takes a conversation in which a call has no result, whoever goes on with it."""
 
+PATIENCE = 10.0
+"""Seconds that a stopped agent is waited for."""
+
 _LATER = (
     "requires_confirmation", "confirmed", "confirmation_note", "requires_user_input", "user_input_schema",
     "user_feedback_schema", "answered", "external_execution_required", "external_execution_silent",
@@ -123,9 +126,13 @@ class Batch:
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._came: SimpleQueue[RunEvent | Job | Stopped] = SimpleQueue()
         self._open = len(jobs)
+        self._ending: list[threading.Thread] = []
         for job in jobs:
             run = copy_context().run
-            threading.Thread(target=run, args=(self._run, job), name="tool", daemon=True).start()
+            thread = threading.Thread(target=run, args=(self._run, job), name="tool", daemon=True)
+            thread.start()
+            if job.tool.delegates:
+                self._ending.append(thread)
 
     def _run(self, job: Job) -> None:
         started = time.time()
@@ -159,4 +166,6 @@ class Batch:
         self._came.put(Stopped())
 
     def close(self) -> None:
-        """What still comes is thrown away."""
+        """What still comes is thrown away; but agents that were stopped store what they said."""
+        for thread in self._ending:
+            thread.join(PATIENCE)

@@ -162,7 +162,8 @@ class Conversation:
             parent=self.parent,
         )
         if past.dropped:
-            turn.notices.append(f"{past.dropped} older turns left out: too long to send")
+            turns = "turn is" if past.dropped == 1 else "turns are"
+            turn.notices.append(f"{past.dropped} older {turns} left out, being too long to send")
         if session is not None:
             turn.saved = stored_state(session)
             turn.index = self.backend.append_run(turn.row(RunStatus.RUNNING)).run_index
@@ -309,7 +310,7 @@ class Conversation:
             return f"the limit of {limit} tool calls is reached; nothing was run."
         if turn.ends_with_a_call:
             return "another call answers for this turn; nothing was run."
-        if not tool.asked_for or approve is None:
+        if tool.delegates or approve is None:
             return None
         if not approve(call.name, call.arguments, lambda: self.stopped):
             return "the user did not allow this call; nothing was run."

@@ -123,7 +123,7 @@ def uncovered(backend: Backend, session: Session) -> Iterator[Run]:
             yield from filter(counts, runs[places[0] + 1 :])
             return
         if len(runs) < window or runs[0].created_at < reached.created_at:  # that run was deleted
-            later = (run for run in runs if run.created_at > reached.created_at)
+            later = (run for run in runs if run.created_at >= reached.created_at)
             yield from filter(counts, later)
             return
         window *= 2

@@ -30,7 +30,8 @@ class ToolCallError(Exception):
 class Tool(msgspec.Struct, frozen=True, kw_only=True):
     """`parameters` is a JSON schema. `run` gives the text that the model reads, or raises ToolCallError.
 
-    The result of one that `ends_turn` is the answer. Only what is `asked_for` needs anybody's approval.
+    The result of one that `ends_turn` is the answer. `delegates`: it is run by agents, needs nobody's approval,
+    and ends by itself when the turn is stopped.
     """
 
     name: str
@@ -38,7 +39,7 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     parameters: Mapping[str, Any]
     run: Callable[[Job, Emit], str]
     ends_turn: bool = False
-    asked_for: bool = True
+    delegates: bool = False
 
     def schema(self) -> dict[str, Any]:
         """As Chat Completions takes it."""

@@ -75,7 +75,7 @@ def delegation(mode: str, members: Members, model: ChatModel) -> Tool:
             description="Give one task to all members of the team; their answers come back together.",
             parameters=_object(task=task),
             run=lambda job, emit: _all(members, model, job, emit),
-            asked_for=False,
+            delegates=True,
         )
     member = {"type": "string", "enum": list(members), "description": "The member's id."}
     return Tool(
@@ -84,7 +84,7 @@ def delegation(mode: str, members: Members, model: ChatModel) -> Tool:
         parameters=_object(member_id=member, task=task),
         run=lambda job, emit: _one(members, model, job, emit, routed=mode == "route"),
         ends_turn=mode == "route",
-        asked_for=False,
+        delegates=True,
     )
 
 

@@ -210,6 +210,16 @@ def test_a_stopped_run_is_stored_when_its_stream_is_left(db: Backend) -> None:
     assert (run.status, data(run)["content"]) == ("CANCELLED", "half")
 
 
+def test_turns_left_out_for_want_of_tokens_are_told_of(db: Backend) -> None:
+    model = ScriptedModel(["a" * 400], ["b"], ["c"])
+    agent = Agent(model=model, db=db, add_history_to_context=True, max_history_tokens=100)
+    agent.run("one", session_id="s")
+    agent.run("two", session_id="s")
+    output = agent.run("three", session_id="s")
+    assert [text for _, text in contents(model.requests[2])] == ["two", "b", "three"]
+    assert output.notices == ("1 older turn is left out, being too long to send",)
+
+
 def test_messages_and_objects_can_be_said_too(db: Backend) -> None:
     model = ScriptedModel(["a"], ["b"])
     agent = Agent(model=model, db=db)
