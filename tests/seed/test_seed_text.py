@@ -46,10 +46,8 @@ def _parses(lines: list[str]) -> bool:
     except SyntaxError:
         return False
     said = (one.value for one in tree.body if isinstance(one, ast.Expr))
-    called = (one.func if isinstance(one, ast.Call) else one for one in said)
-    return not any(
-        isinstance(one, ast.Name) for one in called
-    )  # a heading, as PostgreSQL (Production)
+    # else it is a heading, as Redis, Anti-Patterns or PostgreSQL (Production)
+    return all(isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) for one in said)
 
 
 @pytest.mark.skipif(not SEED.exists(), reason="the seed does not lie beside this checkout")
