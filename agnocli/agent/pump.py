@@ -73,3 +73,12 @@ class Pump:
                 close()
         except (ValueError, ModelError):  # a generator that is running in the thread right now
             pass
+
+
+def ask(model: ChatModel, request: ChatRequest) -> tuple[str, ModelFinished | None]:
+    """One answer, whole."""
+    pump = Pump(model, request)
+    try:
+        return pump.whole()
+    finally:
+        pump.close()

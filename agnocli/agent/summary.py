@@ -150,6 +150,16 @@ def make(
     return summary
 
 
+def refreshed(
+    backend: Backend, session: Session, model: ChatModel, complete: Complete, *, anew: bool = False
+) -> Summary | None:
+    """A summary that covers all turns; None when the stored one does already. `anew` forgets that one."""
+    if anew:
+        turns = filter(counts, backend.runs(session.session_id))
+        return make(None, turns, model, complete)
+    return make(stored(session), uncovered(backend, session), model, complete)
+
+
 def keep(backend: Backend, before: Session, summary: Summary) -> bool:
     """Store it; False when another program stored one meanwhile, which then stays."""
     document = {
@@ -166,6 +176,7 @@ def keep(backend: Backend, before: Session, summary: Summary) -> bool:
         changes = {
             "summary": codec.encode(document),
             "session_data": codec.patch(session.session_data, {**covers, **spent}),
+            "updated_at": session.updated_at,  # nothing was said
         }
         try:
             backend.update(

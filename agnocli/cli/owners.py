@@ -40,7 +40,7 @@ def chosen_owner(app: App, options: ChatOptions) -> Runnable:
 def agent_of(app: App, config: AgentConfig, model: Any) -> Agent:
     from agnocli.agent.agent import Agent
 
-    return Agent(**_settings(config), model=model, tools=load_tools(app, config))
+    return Agent(**settings(config), model=model, tools=load_tools(app, config))
 
 
 def _team(app: App, options: ChatOptions, config: TeamConfig) -> Runnable:
@@ -50,7 +50,7 @@ def _team(app: App, options: ChatOptions, config: TeamConfig) -> Runnable:
 
     members = [agent_config(app.config, name, app.environ) for name in config.members]
     return Team(
-        **_settings(config),
+        **settings(config),
         mode=config.mode,
         members=[agent_of(app, one, _own_model(app, one)) for one in members],
         model=LateModel(choose_model(app, options, config)),
@@ -68,7 +68,7 @@ def _own_model(app: App, config: AgentConfig) -> Any:
     return LateModel(model_with_key(config.model, config.base_url, config.api_key, app.environ))
 
 
-def _settings(config: AgentConfig | TeamConfig) -> dict[str, Any]:
+def settings(config: AgentConfig | TeamConfig) -> dict[str, Any]:
     given = msgspec.structs.asdict(config)
     kept = {
         name: value
