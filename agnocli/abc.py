@@ -280,6 +280,10 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool = True
     options: Mapping[str, object] = {}
     """Further fields of the request, as temperature or max_tokens."""
+    tools: Sequence[Mapping[str, object]] = ()
+    """As Chat Completions takes them: type, function {name, description, parameters}."""
+    tool_choice: str | None = None
+    """`none`: the tools are shown and not to be called. None leaves it to the model."""
 
 
 class TextDelta(msgspec.Struct, frozen=True):

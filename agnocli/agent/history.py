@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
+from agnocli import codec
 from agnocli.abc import Backend
 from agnocli.errors import CodecError
 from agnocli.layout.derive import HIDDEN_STATUSES
@@ -17,20 +20,56 @@ DEFAULT_RUNS = 3
 
 _SYSTEM_ROLES = ("system", "developer")
 
+Wire = Mapping[str, Any]
+"""A message as Chat Completions takes it."""
+
 
 def counts(run: Run) -> bool:
     """Whether a run is a turn that a model may see again.
 
     Members' parts, failed, stopped and replaced runs are not; nor, unlike in Agno, is one that never ended.
     """
-    return (
-        run.parent_run_id is None
-        and run.status not in HIDDEN_STATUSES
-        and run.status != RunStatus.RUNNING
-    )
+    return run.parent_run_id is None and is_over(run)
 
 
-def recent_turns(backend: Backend, session_id: str, number: int | None) -> list[Run]:
+def is_over(run: Run) -> bool:
+    return run.status not in HIDDEN_STATUSES and run.status != RunStatus.RUNNING
+
+
+class History(msgspec.Struct, frozen=True):
+    """Past messages to send, and how many turns were left out for want of tokens."""
+
+    messages: Sequence[Wire] = ()
+    dropped: int = 0
+
+
+def history(
+    backend: Backend,
+    session_id: str,
+    *,
+    runs: int | None,
+    messages: int | None = None,
+    tokens: int | None = None,
+    counts: Callable[[Run], bool] = counts,
+) -> History:
+    """The newest turns that fit all of the limits, oldest first. A turn goes whole or not at all.
+
+    The newest goes along even if it alone has more messages than `messages`, but not if it has more tokens.
+    """
+    if runs is None and messages is not None:
+        turns = _of_messages(backend, session_id, messages, counts)
+    else:
+        turns = [*map(wire, recent_turns(backend, session_id, runs, counts))]
+    kept = _within(turns, tokens)
+    return History([one for turn in kept for one in turn], len(turns) - len(kept))
+
+
+def recent_turns(
+    backend: Backend,
+    session_id: str,
+    number: int | None,
+    counts: Callable[[Run], bool] = counts,
+) -> list[Run]:
     """The last `number` runs that count, oldest first; None is all. Reads no more runs than it takes."""
     if number is None:
         return [run for run in backend.runs(session_id) if counts(run)]
@@ -44,16 +83,54 @@ def recent_turns(backend: Backend, session_id: str, number: int | None) -> list[
     return []
 
 
-def wire_messages(runs: Iterable[Run]) -> list[Mapping[str, Any]]:
+def _of_messages(
+    backend: Backend, session_id: str, number: int, counts: Callable[[Run], bool]
+) -> list[list[Wire]]:
+    """The newest turns that have so many messages together."""
+    window = (number + 1) // 2
+    while window > 0:
+        runs = list(backend.runs(session_id, last=window))
+        turns = [wire(run) for run in runs if counts(run)]
+        if sum(map(len, turns)) >= number or len(runs) < window:
+            return _fitting(turns, len, number) or turns[-1:]
+        window *= 2
+    return []
+
+
+def _within(turns: list[list[Wire]], tokens: int | None) -> list[list[Wire]]:
+    return turns if tokens is None else _fitting(turns, estimated_tokens, tokens)
+
+
+def _fitting(
+    turns: list[list[Wire]], size: Callable[[list[Wire]], int], limit: int
+) -> list[list[Wire]]:
+    left = limit
+    for place in range(len(turns) - 1, -1, -1):
+        left -= size(turns[place])
+        if left < 0:
+            return turns[place + 1 :]
+    return turns
+
+
+def estimated_tokens(messages: Iterable[Wire]) -> int:
+    """A token is some four bytes of text in most languages and tokenizers; a message costs a few of its own."""
+    return sum(4 + len(codec.unescaped(codec.encode(one))) // 4 for one in messages)
+
+
+def wire_messages(runs: Iterable[Run]) -> list[Wire]:
     """Past turns as Chat Completions takes them, without system messages; a run that cannot be read is left out."""
-    return [item for run in runs for item in _turn(run)]
+    return [item for run in runs for item in wire(run)]
 
 
-def _turn(run: Run) -> Iterator[Mapping[str, Any]]:
+def wire(run: Run) -> list[Wire]:
     try:
         said = [one for one in messages(run) if not one.from_history]
     except CodecError:
-        return
+        return []
+    return list(_turn(said))
+
+
+def _turn(said: Sequence[Message]) -> Iterator[Wire]:
     answered = {one.tool_call_id for one in said if one.role == "tool"}
     asked = {call.id for one in said for call in one.tool_calls}
     for message in said:
@@ -68,10 +145,10 @@ def _turn(run: Run) -> Iterator[Mapping[str, Any]]:
             yield _wire(message)
 
 
-def _wire(message: Message, **more: object) -> Mapping[str, Any]:
+def _wire(message: Message, **more: object) -> Wire:
     return {"role": message.role, "content": message.content, **more}
 
 
-def _call(call: Any) -> Mapping[str, Any]:
+def _call(call: Any) -> Wire:
     function = {"name": call.name, "arguments": call.arguments}
     return {"id": call.id, "type": "function", "function": function}

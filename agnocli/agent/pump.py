@@ -5,8 +5,11 @@ from __future__ import annotations
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from agnocli.abc import ChatModel, ChatRequest, ModelEvent
+from agnocli.abc import ChatModel, ChatRequest, ModelEvent, ModelFinished, TextDelta
 from agnocli.errors import ModelError
+
+PATIENCE = 1.0
+"""Seconds after which a thread that waits looks up: the main one takes signals only then."""
 
 
 class Stopped(Exception):
@@ -45,6 +48,19 @@ class Pump:
             raise event
         return event
 
+    def whole(self) -> tuple[str, ModelFinished | None]:
+        """Wait for the end: all that was said, and how it ended. Raises as `next` does."""
+        said, finished = [], None
+        try:
+            while True:
+                event = self.next(PATIENCE)
+                if isinstance(event, TextDelta):
+                    said.append(event.text)
+                elif isinstance(event, ModelFinished):
+                    finished = event
+        except EOFError:
+            return "".join(said), finished
+
     def stop(self) -> None:
         """Fit for a signal handler: only puts a word into the queue, behind what has come already."""
         self._events.put(Stopped())
@@ -57,3 +73,12 @@ class Pump:
                 close()
         except (ValueError, ModelError):  # a generator that is running in the thread right now
             pass
+
+
+def ask(model: ChatModel, request: ChatRequest) -> tuple[str, ModelFinished | None]:
+    """One answer, whole."""
+    pump = Pump(model, request)
+    try:
+        return pump.whole()
+    finally:
+        pump.close()

@@ -1,58 +1,67 @@
-"""The conversation loop: store the question, ask, store what is said while it is said, store how it ended."""
+"""The conversation loop: store the question, ask, run the tools asked for, store each step as it is done."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from copy import deepcopy
+from itertools import islice
 from typing import Any
 
 import msgspec
 
-from agnocli.abc import (
-    Backend,
-    ChatRequest,
-    ModelFinished,
-    ReasoningDelta,
-    TextDelta,
-)
-from agnocli.agent.history import recent_turns, wire_messages
+from agnocli import codec
+from agnocli.abc import Backend, ChatModel, ChatRequest, ModelFinished
+from agnocli.agent import summary
+from agnocli.agent.asking import first_request, next_request
+from agnocli.agent.calls import Batch, Call, Job
+from agnocli.agent.history import History, history
+from agnocli.agent.prompt import system_message
 from agnocli.agent.pump import Pump, Stopped
 from agnocli.agent.recovery import Recovery, recover
-from agnocli.agent.sessions import add_metrics, check_owner, new_session
+from agnocli.agent.sessions import check_owner, keep_turn, new_session, stored_state
 from agnocli.agent.settings import ChatSettings
-from agnocli.agent.turn import Turn
+from agnocli.agent.state import merge, over
+from agnocli.agent.tools import Tool, toolbox
+from agnocli.agent.turn import Answer, Turn
 from agnocli.errors import (
     BackendNotSetUpError,
     ModelError,
     SessionConflictError,
     SessionNotFoundError,
 )
+from agnocli.layout.portable import reject_unholdable
 from agnocli.records import Session, SessionBundle
-from agnocli.run import RunOutput, RunStatus
+from agnocli.run import (
+    Notice,
+    RunContext,
+    RunEnded,
+    RunEvent,
+    RunStarted,
+    RunStatus,
+    SummaryCompleted,
+    SummaryStarted,
+)
 
 FLUSH_SECONDS = 0.5
 """How much of an answer, in time, a killed process may lose."""
 
+MAX_REQUESTS = 50
+"""Of one turn: a model that goes on calling tools is stopped then."""
 
-class RunStarted(msgspec.Struct, frozen=True):
-    """The question is stored; the model is asked next."""
-
-    session_id: str
-    run_id: str
-
-
-class RunEnded(msgspec.Struct, frozen=True):
-    """The turn is stored as it ended; `error` says why when its status is ERROR."""
-
-    output: RunOutput
-    error: ModelError | None = None
-
-
-RunEvent = RunStarted | TextDelta | ReasoningDelta | RunEnded
+Events = Generator[RunEvent, None, None]
+Tools = Mapping[str, Tool]
 
 
 class Conversation:
-    """One session at one backend, and the settings that its next turn is asked with."""
+    """One session at one backend, and the settings that its next turn is asked with.
+
+    `state` is put over the session's state, once, with the next turn.
+    """
+
+    parent: str | None = None
+    """The run that this conversation's turns are part of."""
 
     def __init__(
         self,
@@ -64,9 +73,10 @@ class Conversation:
         state: Mapping[str, Any] | None = None,
     ) -> None:
         self.backend, self.session_id, self.settings = backend, session_id, settings
-        self._name, self._state = name, state or {}
-        self._pump: Pump | None = None
-        self._stopped = False
+        self.parts: list[Conversation] = []
+        self.stopped = False
+        self.name, self._state = name, state or {}
+        self._waiting: Pump | Batch | None = None
 
     def stored(self) -> Session | None:
         """The session's row, None before its first turn. SessionConflictError when another user owns it."""
@@ -81,102 +91,281 @@ class Conversation:
         """Mark turns that a dead process left unfinished."""
         return recover(self.backend, self.session_id) if self.stored() else Recovery()
 
-    def ask(self, text: str, *, replaces: str | None = None) -> Generator[RunEvent, None, None]:
+    def stop(self) -> None:
+        """Stop the running answer and keep what was said; fit for a signal handler."""
+        self.stopped = True
+        if self._waiting is not None:
+            self._waiting.stop()
+        for part in list(self.parts):
+            part.stop()
+
+    def request(self, text: str) -> ChatRequest:
+        """What the next turn would send. Nothing is sent or stored."""
+        session, tools = self.stored(), toolbox(self.settings.tools)
+        past = self._past() if session else History()
+        system = self._system(session, self._state_of(session))
+        return first_request(self.settings, system, past.messages, text, tools)
+
+    def ask(self, text: str, *, replaces: str | None = None) -> Events:
         """One turn. However it ends, what was said is stored first: an abandoned turn as CANCELLED.
 
         Model errors are in the last event; errors of the backend are raised.
         """
-        self._stopped = False
-        turn, request = self._begin(text, replaces)
+        self.stopped = False
+        tools = toolbox(self.settings.tools)
+        turn, request = self._begin(text, tools, replaces)
         status, failure = RunStatus.CANCELLED, None
         try:
             yield RunStarted(self.session_id, turn.run_id)
-            yield from self._listen(turn, self._call(request))
+            yield from map(Notice, turn.notices)
+            yield from self._converse(turn, request, tools)
             status = RunStatus.COMPLETED
         except Stopped:
             pass
         except ModelError as error:
             status, failure, turn.error = RunStatus.ERROR, error, error.message
         finally:
-            self._hang_up()
-            self._finish(turn, status)
+            self._put(turn, status)
+            self._keep(turn, status)
+        if status is RunStatus.COMPLETED:
+            yield from self._summarize(turn)
         yield RunEnded(turn.output(status), failure)
 
-    def _call(self, request: ChatRequest) -> Pump:
-        self._pump = Pump(self.settings.model, request)
-        if self._stopped:
-            self._pump.stop()
-        return self._pump
-
-    def _hang_up(self) -> None:
-        pump, self._pump = self._pump, None
-        if pump is not None:
-            pump.close()
-
-    def stop(self) -> None:
-        """Stop the running answer and keep what was said; fit for a signal handler."""
-        self._stopped = True
-        if self._pump is not None:
-            self._pump.stop()
-
-    def _begin(self, text: str, replaces: str | None) -> tuple[Turn, ChatRequest]:
-        session = self.stored()
-        request = self._request(session, text)
-        if session is None:
-            session = new_session(self.session_id, self.settings, text, self._name, self._state)
-            turn = Turn(session, self.settings, text)
-            if not self._create(session, turn):
-                return self._begin(text, replaces)
-        else:
-            turn = Turn(session, self.settings, text, replaces=replaces)
-            self.backend.append_run(turn.row(RunStatus.RUNNING))
-        return turn, request
-
-    def request(self, text: str) -> ChatRequest:
-        """What the next turn would send. Nothing is sent or stored."""
-        return self._request(self.stored(), text)
-
-    def _request(self, session: Session | None, text: str) -> ChatRequest:
-        past = self._history() if session else []
-        system = self.settings.system
-        head = [{"role": "system", "content": system}] if system else []
-        return ChatRequest(
-            messages=[*head, *past, {"role": "user", "content": text}],
-            stream=self.settings.stream,
-            options=self.settings.options,
+    def _converse(self, turn: Turn, request: ChatRequest, tools: Tools) -> Events:
+        """Model and tools by turns, until the model has nothing more to ask for."""
+        for _ in range(MAX_REQUESTS):
+            answer = yield from self._listen(turn, request)
+            if not answer.calls:
+                return
+            yield from self._work(turn, answer.calls, tools)
+            if any(call.ends_turn for call in answer.calls):
+                return
+            request = next_request(self.settings, request, answer, turn.calls_run)
+        raise ModelError(
+            f"the model called tools {MAX_REQUESTS} times in a row",
+            hint="ask for less at once, or set tool_call_limit",
         )
 
-    def _create(self, session: Session, turn: Turn) -> bool:
+    # the beginning
+
+    def _begin(self, text: str, tools: Tools, replaces: str | None) -> tuple[Turn, ChatRequest]:
+        session = self.stored()
+        state, past = self._state_of(session), self._past() if session else History()
+        system = self._system(session, state)
+        turn = Turn(
+            session or new_session(self.session_id, self.settings, text, self.name, state),
+            self.settings,
+            text,
+            system=system,
+            state=state,
+            replaces=replaces,
+            parent=self.parent,
+        )
+        if past.dropped:
+            turns = "turn is" if past.dropped == 1 else "turns are"
+            turn.notices.append(f"{past.dropped} older {turns} left out, being too long to send")
+        if session is not None:
+            turn.saved = stored_state(session)
+            turn.index = self.backend.append_run(turn.row(RunStatus.RUNNING)).run_index
+        elif not self._create(turn):
+            return self._begin(text, tools, replaces)
+        self._state = {}
+        return turn, first_request(self.settings, system, past.messages, text, tools)
+
+    def _create(self, turn: Turn) -> bool:
         """Store session and question at once; False when another process just made that session."""
         row = msgspec.structs.replace(turn.row(RunStatus.RUNNING), run_index=0)
         try:
-            self.backend.write([SessionBundle(session, [row])])
+            self.backend.write([SessionBundle(turn.session, [row])])
         except SessionConflictError:
             return False
+        turn.index = 0
         return True
 
-    def _history(self) -> list[Mapping[str, Any]]:
-        turns = recent_turns(self.backend, self.session_id, self.settings.history_runs)
-        return wire_messages(turns)
+    def _state_of(self, session: Session | None) -> dict[str, Any]:
+        """The agent's own under what is stored, and what this call brings over both."""
+        return over(over(self.settings.state, stored_state(session)), self._state)
 
-    def _listen(self, turn: Turn, pump: Pump) -> Generator[RunEvent, None, None]:
-        turn.asked()
-        stored_at, unstored = time.monotonic(), False
-        while True:
+    def _system(self, session: Session | None, state: Mapping[str, Any]) -> str:
+        told = summary.stored(session) if self.settings.summary_in_context else None
+        user = session.user_id if session else self.settings.user_id
+        return system_message(self.settings, state, told, user)
+
+    def _past(self) -> History:
+        wanted = self.settings
+        return history(
+            self.backend,
+            self.session_id,
+            runs=wanted.history_runs,
+            messages=wanted.history_messages,
+            tokens=wanted.history_tokens,
+        )
+
+    # what is heard
+
+    def _listen(self, turn: Turn, request: ChatRequest) -> Generator[RunEvent, None, Answer]:
+        """One answer. Asked for again when nothing of it came, as often as the settings say."""
+        for attempt in range(self.settings.retries):
             try:
-                event = pump.next(FLUSH_SECONDS)
-            except EOFError:
-                return
-            if isinstance(event, ModelFinished):
-                turn.finished = event
-            elif event is not None:
-                turn.hear(event)
-                unstored = True
-                yield event
-            if unstored and time.monotonic() - stored_at >= FLUSH_SECONDS:
-                self.backend.put_run(turn.row(RunStatus.RUNNING))
-                stored_at, unstored = time.monotonic(), False
+                return (yield from self._hear(turn, request))
+            except ModelError as error:
+                if not (error.transient and turn.answers[-1].is_empty):
+                    raise
+                turn.answers.pop()
+                self._pause(2.0**attempt)
+        return (yield from self._hear(turn, request))
 
-    def _finish(self, turn: Turn, status: RunStatus) -> None:
+    def _hear(self, turn: Turn, request: ChatRequest) -> Generator[RunEvent, None, Answer]:
+        answer = turn.asking()
+        with closing(self._drain(Pump(self.settings.model, request), turn)) as events:
+            for event in events:
+                if isinstance(event, ModelFinished):
+                    answer.finish(event)
+                    answer.calls = [Call(one) for one in event.tool_calls]
+                else:
+                    yield turn.hear(event)
+        return answer
+
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + min(seconds, 30)
+        while time.monotonic() < end:
+            if self.stopped:
+                raise Stopped
+            time.sleep(0.05)
+
+    def _drain(self, source: Pump | Batch, turn: Turn) -> Generator[Any, None, None]:
+        """What comes, until it ends or the turn is stopped; the turn is stored while it grows."""
+        self._waiting = source
+        if self.stopped:
+            source.stop()
+        stored_at, unstored = time.monotonic(), False
+        try:
+            while True:
+                came = source.next(FLUSH_SECONDS)
+                if came is not None:
+                    yield came
+                    unstored = True
+                if unstored and time.monotonic() - stored_at >= FLUSH_SECONDS:
+                    self._put(turn)
+                    stored_at, unstored = time.monotonic(), False
+        except EOFError:
+            pass
+        finally:
+            self._waiting = None
+            source.close()
+
+    # what is done
+
+    def _work(self, turn: Turn, calls: Sequence[Call], tools: Tools) -> Events:
+        """Run what was asked for, side by side; what is about to be done is stored before, each result at once."""
+        jobs = []
+        for call in calls:
+            yield call.begun()
+            if job := self._job(turn, call, tools):
+                jobs.append(job)
+            else:
+                yield call.completed()
+        self._put(turn)
+        before = deepcopy(turn.state)
+        try:
+            with closing(self._drain(Batch(jobs), turn)) as events:
+                for event in events:
+                    if isinstance(event, Job):
+                        self._put(turn)
+                        yield event.call.completed()
+                    else:
+                        yield event
+        finally:
+            for job in jobs:
+                if job.state is not None:
+                    turn.state = merge(before, job.state, turn.state)
+        self._keep(turn)
+
+    def _job(self, turn: Turn, call: Call, tools: Tools) -> Job | None:
+        """None for a call that is not run, and has its answer already."""
+        tool = tools.get(call.name)
+        if refusal := self._refusal(turn, call, tool, tools):
+            call.end(f"Error: {refusal}", failed=True)
+            return None
+        assert tool is not None
+        call.was_run, call.ends_turn = True, tool.ends_turn
+        context = RunContext(
+            run_id=turn.run_id,
+            session_id=self.session_id,
+            user_id=turn.session.user_id,
+            session_state=deepcopy(turn.state),
+            dependencies=dict(self.settings.dependencies),
+            metadata=dict(self.settings.metadata),
+        )
+        return Job(call=call, tool=tool, context=context, check=self._storable, under=self)
+
+    def _refusal(self, turn: Turn, call: Call, tool: Tool | None, tools: Tools) -> str | None:
+        if tool is None:
+            known = f"there are: {', '.join(tools)}" if tools else "there are none"
+            return f"there is no tool {call.name!r}; {known}."
+        if call.misread:
+            return f"{call.misread}; nothing was run."
+        limit, approve = self.settings.tool_call_limit, self.settings.approve
+        if limit is not None and turn.calls_run >= limit:
+            return f"the limit of {limit} tool calls is reached; nothing was run."
+        if turn.ends_with_a_call:
+            return "another call answers for this turn; nothing was run."
+        if tool.delegates or approve is None:
+            return None
+        if not approve(call.name, call.arguments, lambda: self.stopped):
+            return "the user did not allow this call; nothing was run."
+        return None
+
+    def _storable(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """State as it will be read back. CodecError, RecordRejectedError."""
+        document = codec.encode({"session_state": state})
+        probe = Session(session_id=self.session_id, session_data=document, created_at=0)
+        reject_unholdable(probe, self.backend.capabilities)
+        stored: dict[str, Any] = codec.decode(document)["session_state"]
+        return stored
+
+    # what is kept
+
+    def _put(self, turn: Turn, status: RunStatus = RunStatus.RUNNING) -> None:
         self.backend.put_run(turn.row(status))
-        add_metrics(self.backend, self.session_id, turn.output(status).metrics)
+
+    def _keep(self, turn: Turn, status: RunStatus = RunStatus.RUNNING) -> None:
+        """What tools made of the state, merged with what others made of it meanwhile; at the end the tokens too."""
+        ended = status is not RunStatus.RUNNING
+        if ended or turn.unsaved:
+            metrics = turn.output(status).metrics if ended else {}
+            edit = turn.merged if turn.unsaved else None
+            turn.state = stored_state(keep_turn(self.backend, self.session_id, metrics, edit))
+            turn.saved = deepcopy(turn.state)
+
+    def _summarize(self, turn: Turn) -> Events:
+        """After the answer is stored: a summary that fails costs a notice, and the old one stays."""
+        every = self.settings.summary_every
+        if every is None or turn.index is None:
+            return
+        session = self.backend.get(self.session_id)
+        if not summary.is_due(session, turn.index, every):
+            return
+        fresh = list(islice(summary.uncovered(self.backend, session), summary.AT_ONCE))
+        if len(fresh) < every:
+            return
+        yield SummaryStarted()
+        model = self.settings.summary_model or self.settings.model
+        try:
+            made = summary.make(summary.stored(session), fresh, model, self._complete)
+        except (ModelError, Stopped) as error:
+            turn.notices.append(f"no new summary: {error or 'stopped'}")
+            yield Notice(turn.notices[-1])
+        else:
+            assert made is not None
+            summary.keep(self.backend, session, made)
+            yield SummaryCompleted(made.text)
+
+    def _complete(self, model: ChatModel, request: ChatRequest) -> tuple[str, ModelFinished | None]:
+        """As `summary.complete`, and can be stopped."""
+        pump = self._waiting = Pump(model, request)
+        try:
+            return pump.whole()
+        finally:
+            self._waiting = None
+            pump.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from agnocli import codec
@@ -25,10 +25,15 @@ def new_session(
     state: Mapping[str, Any],
 ) -> Session:
     """A row as Agno makes it; the title is ours, for listings."""
-    model = {
-        "name": settings.model.name,
-        "id": settings.model.id,
-        "provider": settings.model.provider,
+    model, kind = settings.model, settings.kind
+    owner = {
+        "name": settings.agent_name,
+        f"{kind}_id": settings.agent_id,
+        "model": {"name": model.name, "id": model.id, "provider": model.provider},
+    }
+    columns: dict[str, Any] = {
+        f"{kind}_id": settings.agent_id,
+        f"{kind}_data": codec.encode(owner),
     }
     data: dict[str, Any] = {"session_state": dict(state)}
     if name:
@@ -37,14 +42,11 @@ def new_session(
     now = int(time.time())
     return Session(
         session_id=session_id,
-        session_type="agent",
-        agent_id=settings.agent_id,
+        session_type=kind,
         user_id=settings.user_id,
         session_data=codec.encode(data),
-        agent_data=codec.encode(
-            {"name": settings.agent_name, "agent_id": settings.agent_id, "model": model}
-        ),
-        metadata=NULL,
+        **columns,
+        metadata=codec.encode(settings.metadata) if settings.metadata else NULL,
         summary=NULL,
         created_at=now,
         updated_at=now,
@@ -77,32 +79,58 @@ def check_owner(session: Session, user_id: str | None) -> None:
     )
 
 
-def add_metrics(backend: Backend, session_id: str, metrics: Mapping[str, Any]) -> None:
-    """Count a turn's tokens into the session's, and date the session."""
+def stored_state(session: Session | None) -> dict[str, Any]:
+    return _object(codec.members(session.session_data if session else None).get("session_state"))
 
-    def counted(data: dict[str, Any]) -> Mapping[str, object]:
-        total = data.get("session_metrics")
-        total = dict(total) if isinstance(total, dict) else {}
-        return {"session_metrics": _sum(total, metrics)}
 
-    if any(metrics.get(name) for name in _TOKENS):
-        edit_members(backend, session_id, "session_data", counted)
-    else:
-        backend.update(session_id, {})
+def keep_turn(
+    backend: Backend,
+    session_id: str,
+    metrics: Mapping[str, Any],
+    edit: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
+) -> Session:
+    """Count a turn's tokens into the session's, change its state, and date the session."""
+
+    def changed(data: dict[str, Any]) -> Mapping[str, object]:
+        changes = counted(data, metrics)
+        if edit is not None:
+            changes["session_state"] = dict(edit(_object(data.get("session_state"))))
+        return changes
+
+    if edit is None and not counted({}, metrics):
+        return backend.update(session_id, {})
+    return edit_members(backend, session_id, "session_data", changed)
+
+
+def counted(data: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, object]:
+    """What changes in session_data when tokens are counted into it: nothing when none were spent."""
+    if not any(metrics.get(name) for name in _TOKENS):
+        return {}
+    return {"session_metrics": _sum(_object(data.get("session_metrics")), metrics)}
+
+
+def _object(value: object) -> dict[str, Any]:
+    return dict(value) if isinstance(value, dict) else {}
 
 
 def _sum(total: dict[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
     total |= _added(total, metrics)
-    details = total.get("details")
-    details = dict(details) if isinstance(details, dict) else {}
-    models = [dict(one) for one in details.get("model") or () if isinstance(one, dict)]
-    for used in (metrics.get("details") or {}).get("model", ()):
+    details = _object(total.get("details"))
+    for role, spent in (metrics.get("details") or {}).items():
+        details[role] = _by_model(details.get(role), spent)
+    return total | {"details": details}
+
+
+def _by_model(total: object, spent: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found = total if isinstance(total, list) else []
+    models = [dict(one) for one in found if isinstance(one, dict)]
+    for used in spent:
         same = [one for one in models if all(one.get(k) == used.get(k) for k in ("id", "provider"))]
         if same:
             same[0] |= _added(same[0], used)
         else:
             models.append(dict(used))
-    return total | {"details": details | {"model": models}}
+    return models
 
 
 def _added(total: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, int]:

@@ -4,150 +4,225 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from typing import Any
 
-from agnocli import codec
 from agnocli.abc import ModelFinished, ReasoningDelta, TextDelta
+from agnocli.agent.calls import Call
 from agnocli.agent.owner import this_process
 from agnocli.agent.settings import ChatSettings
+from agnocli.agent.state import merge, over
 from agnocli.layout.derive import run_row
 from agnocli.records import Run, Session
-from agnocli.run import RunOutput, RunStatus
+from agnocli.run import ReasoningContent, RunContent, RunOutput, RunStatus
 
 OURS = "agnocli"
 """The key in a run's metadata for what Agno has no field for."""
 
-NOT_RUN = "Error: there are no tools in this conversation; nothing was run."
-"""The result of a call that a model makes though it was offered no tools."""
+BETWEEN = "\n\n"
+"""Stands in a run's content between what a model says before and after it calls tools."""
+
+TOKENS = ("input_tokens", "output_tokens", "total_tokens")
 
 
-class Turn:
-    """The user's words, the answer so far, and how it ended."""
+class Answer:
+    """What a model said to one request, and the calls of tools that it asked for."""
 
-    def __init__(
-        self, session: Session, settings: ChatSettings, text: str, *, replaces: str | None = None
-    ) -> None:
-        self.run_id = str(uuid.uuid4())
-        self.text = text
-        self._session, self._settings, self._replaces = session, settings, replaces
-        self._created = int(time.time())
+    def __init__(self) -> None:
+        self.id = str(uuid.uuid4())
+        self.created = int(time.time())
+        self.said: list[str] = []
+        self.thought: list[str] = []
+        self.calls: list[Call] = []
+        self.finished: ModelFinished | None = None
         self._started = time.perf_counter()
         self._first_token: float | None = None
-        self._answer: list[str] = []
-        self._reasoning: list[str] = []
-        self._ids: defaultdict[str, str] = defaultdict(lambda: str(uuid.uuid4()))
-        self.finished: ModelFinished | None = None
-        self.error: str | None = None
+        self._seconds: float | None = None
 
-    def asked(self) -> None:
-        """The model has the question: its time runs from now, not from when its client began to load."""
-        self._started = time.perf_counter()
+    @property
+    def text(self) -> str:
+        return "".join(self.said)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.said or self.thought or self.finished)
 
     def hear(self, event: TextDelta | ReasoningDelta) -> None:
         if self._first_token is None:
             self._first_token = time.perf_counter() - self._started
-        heard = self._answer if isinstance(event, TextDelta) else self._reasoning
-        heard.append(event.text)
+        (self.said if isinstance(event, TextDelta) else self.thought).append(event.text)
+
+    def finish(self, finished: ModelFinished) -> None:
+        self.finished, self._seconds = finished, time.perf_counter() - self._started
 
     @property
-    def answer(self) -> str:
-        return "".join(self._answer)
+    def tokens(self) -> dict[str, int]:
+        counts = ((name, getattr(self.finished, name, 0)) for name in TOKENS)
+        return {name: count for name, count in counts if count}
+
+    @property
+    def first_token(self) -> float | None:
+        return self._first_token
+
+    def messages(self) -> Iterator[dict[str, Any]]:
+        """As Agno stores them: what was said and asked for, then the results."""
+        if self.is_empty:
+            return
+        metrics = self.tokens | present(
+            duration=self._seconds, time_to_first_token=self._first_token
+        )
+        yield message(
+            self.id,
+            "assistant",
+            self.text if self.said or not self.calls else None,
+            self.created,
+            reasoning="".join(self.thought) or None,
+            tool_calls=[call.asked for call in self.calls] or None,
+            metrics=metrics or None,
+        )
+        for call in self.calls:
+            yield message(
+                call.message_id,
+                "tool",
+                call.shown_result,
+                call.created,
+                ends_turn=call.ends_turn,
+                tool_call_id=call.id,
+                tool_name=call.name,
+                tool_args=call.arguments or None,
+                tool_call_error=call.failed,
+            )
+
+
+class Turn:
+    """The user's words, the answers so far, and how it ended.
+
+    `state` is the session's, as edited by tools, `saved` what was last known to be stored of it. `index` is the run's.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        settings: ChatSettings,
+        text: str,
+        *,
+        system: str = "",
+        state: Mapping[str, Any] | None = None,
+        replaces: str | None = None,
+        parent: str | None = None,
+    ) -> None:
+        self.run_id = str(uuid.uuid4())
+        self.text, self.system = text, system
+        self.session, self.settings = session, settings
+        self.state: dict[str, Any] = dict(state or {})
+        self.saved: Mapping[str, Any] = deepcopy(self.state)
+        self.answers: list[Answer] = []
+        self.notices: list[str] = []
+        self.error: str | None = None
+        self.index: int | None = None
+        self._replaces, self._parent = replaces, parent
+        self._ids = {role: str(uuid.uuid4()) for role in ("system", "user")}
+        self._created = int(time.time())
+        self._started = time.perf_counter()
+
+    def asking(self) -> Answer:
+        """A new answer, whose time runs from now: not from when its client began to load."""
+        if not self.answers:
+            self._started = time.perf_counter()
+        self.answers.append(Answer())
+        return self.answers[-1]
+
+    def hear(self, event: TextDelta | ReasoningDelta) -> RunContent | ReasoningContent:
+        """Take a piece of the answer; the event that tells of it."""
+        answer = self.answers[-1]
+        begins = isinstance(event, TextDelta) and not answer.said and bool(self.content)
+        answer.hear(event)
+        if isinstance(event, ReasoningDelta):
+            return ReasoningContent(event.text)
+        return RunContent(BETWEEN + event.text if begins else event.text)
+
+    @property
+    def calls(self) -> list[Call]:
+        return [call for answer in self.answers for call in answer.calls]
+
+    @property
+    def calls_run(self) -> int:
+        return sum(call.was_run for call in self.calls)
+
+    @property
+    def ends_with_a_call(self) -> bool:
+        return any(call.ends_turn for call in self.calls)
+
+    @property
+    def unsaved(self) -> bool:
+        return self.state != self.saved
+
+    def merged(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """The state as it is stored now, with what this turn changed in it."""
+        own = self.settings.state
+        return merge(over(own, self.saved), self.state, over(own, stored))
+
+    @property
+    def content(self) -> str:
+        """All that was said, and what tools that end a turn gave in place of an answer."""
+        parts = [answer.text for answer in self.answers]
+        parts += [call.shown_result for call in self.calls if call.ends_turn]
+        return BETWEEN.join(filter(None, parts))
 
     def output(self, status: RunStatus) -> RunOutput:
+        finished = self.answers[-1].finished if self.answers else None
         return RunOutput(
             run_id=self.run_id,
-            session_id=self._session.session_id,
-            content=self.answer,
+            session_id=self.session.session_id,
+            content=self.content,
             status=status,
-            model=self._settings.model.id,
+            model=self.settings.model.id,
             metrics=self._metrics(status),
-            tools=self.finished.tool_calls if self.finished else (),
-            finish_reason=self.finished.reason if self.finished else None,
+            tools=tuple(call.execution() for call in self.calls),
+            finish_reason=finished.reason if finished else None,
+            notices=tuple(self.notices),
         )
 
     def row(self, status: RunStatus) -> Run:
         """The run as it is to be stored now; only a backend knows its index."""
-        return run_row(self._data(status), self._session, None, int(time.time()))
+        return run_row(self._data(status), self.session, None, int(time.time()))
 
     def _data(self, status: RunStatus) -> dict[str, Any]:
         """Agno's keys in Agno's order."""
-        settings, model = self._settings, self._settings.model
-        state = codec.members(self._session.session_data).get("session_state")
-        failed = status is RunStatus.ERROR and not self._answer
-        return _present(
+        settings, model, kind = self.settings, self.settings.model, self.settings.kind
+        thought = "".join(part for answer in self.answers for part in answer.thought)
+        failed = status is RunStatus.ERROR and not self.content
+        return present(
             run_id=self.run_id,
-            agent_id=settings.agent_id,
-            agent_name=settings.agent_name,
-            session_id=self._session.session_id,
-            user_id=self._session.user_id,
-            content=self.error if failed else self.answer or None,
+            **{f"{kind}_id": settings.agent_id, f"{kind}_name": settings.agent_name},
+            session_id=self.session.session_id,
+            parent_run_id=self._parent,
+            user_id=self.session.user_id,
+            content=self.error if failed else self.content or None,
             content_type="str",
-            reasoning_content="".join(self._reasoning) or None,
+            reasoning_content=thought or None,
             model=model.id,
             model_provider=model.provider,
-            session_state=state if isinstance(state, dict) else {},
+            session_state=self.state,
             created_at=self._created,
             status=status.value,
             cancellation_stage="EXECUTING" if status is RunStatus.CANCELLED else None,
             regenerated_from=self._replaces,
             metrics=self._metrics(status) or None,
-            messages=self._messages(),
+            messages=list(self._messages()),
             metadata=self._metadata(status),
-            tools=[],
+            member_responses=[] if kind == "team" else None,
+            tools=[call.execution() for call in self.calls if call.was_run],
             input={"input_content": self.text},
         )
 
-    def _messages(self) -> list[dict[str, Any]]:
-        said = [self._message("user", self.text)]
-        if self._settings.system:
-            said.insert(0, self._message("system", self._settings.system))
-        if self._answer or self.finished:
-            metrics = self._tokens() | _present(
-                duration=self._seconds() if self.finished else None,
-                time_to_first_token=self._first_token,
-            )
-            calls = self.finished.tool_calls if self.finished else ()
-            said.append(
-                self._message(
-                    "assistant",
-                    self.answer,
-                    tool_calls=[*calls] or None,
-                    metrics=metrics or None,
-                )
-            )
-            said.extend(map(self._refusal, calls))
-        return said
-
-    def _refusal(self, call: Mapping[str, Any]) -> dict[str, Any]:
-        """No provider takes a conversation in which a call has no result, whoever goes on with it."""
-        function = call.get("function")
-        name = function.get("name") if isinstance(function, Mapping) else None
-        return self._message(
-            "tool",
-            NOT_RUN,
-            key=f"result of {call.get('id')}",
-            tool_call_id=call.get("id"),
-            tool_name=name,
-            tool_call_error=True,
-        )
-
-    def _message(
-        self, role: str, content: str, *, key: str | None = None, **more: object
-    ) -> dict[str, Any]:
-        """`key` tells messages of one role apart; a message keeps its id however often it is stored."""
-        reasoning = "".join(self._reasoning) if role == "assistant" else ""
-        return _present(
-            id=self._ids[key or role],
-            content=content,
-            reasoning_content=reasoning or None,
-            from_history=False,
-            stop_after_tool_call=False,
-            role=role,
-            **more,
-            created_at=self._created,
-        )
+    def _messages(self) -> Iterator[dict[str, Any]]:
+        if self.system:
+            yield message(self._ids["system"], "system", self.system, self._created)
+        yield message(self._ids["user"], "user", self.text, self._created)
+        for answer in self.answers:
+            yield from answer.messages()
 
     def _metadata(self, status: RunStatus) -> Mapping[str, Any] | None:
         ours: dict[str, Any] = {}
@@ -155,32 +230,52 @@ class Turn:
             ours["owner"] = this_process()
         if self.error is not None:
             ours["error"] = self.error
-        if status is RunStatus.COMPLETED and self.finished and self.finished.reason != "stop":
-            ours["finish_reason"] = self.finished.reason
-        return {OURS: ours} if ours else None
-
-    def _tokens(self) -> dict[str, Any]:
-        if self.finished is None:
-            return {}
-        names = ("input_tokens", "output_tokens", "total_tokens")
-        return {name: count for name in names if (count := getattr(self.finished, name))}
-
-    def _seconds(self) -> float:
-        return time.perf_counter() - self._started
+        finished = self.answers[-1].finished if self.answers else None
+        usual = ("stop", "tool_calls") if self.calls else ("stop",)
+        if status is RunStatus.COMPLETED and finished and finished.reason not in usual:
+            ours["finish_reason"] = finished.reason
+        return {**self.settings.metadata, **({OURS: ours} if ours else {})} or None
 
     def _metrics(self, status: RunStatus) -> dict[str, Any]:
         if status is RunStatus.RUNNING:
             return {}
-        model, tokens = self._settings.model, self._tokens()
+        tokens: dict[str, int] = {}
+        for answer in self.answers:
+            for name, count in answer.tokens.items():
+                tokens[name] = tokens.get(name, 0) + count
+        model = self.settings.model
         details = {"model": [{**tokens, "id": model.id, "provider": model.provider}]}
-        return _present(
+        return present(
             **tokens,
-            time_to_first_token=self._first_token,
-            duration=self._seconds(),
+            time_to_first_token=self.answers[0].first_token if self.answers else None,
+            duration=time.perf_counter() - self._started,
             details=details if tokens else None,
         )
 
 
-def _present(**values: Any) -> dict[str, Any]:
+def message(
+    message_id: str,
+    role: str,
+    content: str | None,
+    created: int,
+    *,
+    reasoning: str | None = None,
+    ends_turn: bool = False,
+    **more: object,
+) -> dict[str, Any]:
+    """It keeps its id however often it is stored."""
+    return present(
+        id=message_id,
+        content=content,
+        reasoning_content=reasoning,
+        from_history=False,
+        stop_after_tool_call=ends_turn,
+        role=role,
+        **more,
+        created_at=created,
+    )
+
+
+def present(**values: Any) -> dict[str, Any]:
     """Agno leaves out what is None."""
     return {name: value for name, value in values.items() if value is not None}

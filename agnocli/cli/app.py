@@ -25,6 +25,7 @@ COMMANDS = {
     "backends": "The places that hold sessions: list, check, make.",
     "config": "Where the configuration is, what it says, whether it is right.",
     "models": "Model providers, and what each needs.",
+    "doctor": "What is installed, reachable, and likely meant otherwise.",
     "completion": "Print a completion script for bash, zsh or fish.",
 }
 """Name and one line of help of each module in `agnocli.cli.commands`, so that help imports none of them."""

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 
-from agnocli.abc import Backend, ChatRequest, ModelEvent, TextDelta
+from agnocli.abc import Backend
 from agnocli.agent.history import recent_turns
-from agnocli.agent.models import open_model, parse_model
-from agnocli.agent.models.providers import (
-    ECHO,
-    OPENAI,
-    ModelSpec,
-    Secret,
-    find_provider,
-)
-from agnocli.agent.runner import Conversation, RunEnded, RunEvent
+from agnocli.agent.models.keys import model_with_key
+from agnocli.agent.models.providers import ECHO, ModelSpec, find_provider
+from agnocli.agent.runner import Conversation
 from agnocli.agent.settings import ChatSettings
 from agnocli.cli.context import App
-from agnocli.config import agent_config, resolve
-from agnocli.config.model import AgentConfig
+from agnocli.config import agent_config, resolve, team_config
+from agnocli.config.model import AgentConfig, TeamConfig
 from agnocli.errors import BackendNotSetUpError, ConfigError, SessionNotFoundError
 from agnocli.records import SessionBundle
+from agnocli.run import (
+    Notice,
+    RunContent,
+    RunEnded,
+    RunEvent,
+    ToolCallCompleted,
+    ToolCallStarted,
+)
 
 if TYPE_CHECKING:
     from agnocli.cli.render.markdown import AnswerStream
-
-DEFAULT_HISTORY_RUNS = 5
 
 
 class ChatOptions(msgspec.Struct, kw_only=True):
@@ -52,35 +52,16 @@ class ChatOptions(msgspec.Struct, kw_only=True):
     stream: bool = True
     raw: bool = False
     usage: bool = False
-
-
-class LateModel:
-    """A model opened when it is first asked: the client library takes half a second to load."""
-
-    def __init__(self, spec: ModelSpec) -> None:
-        self.spec = spec
-
-    @property
-    def name(self) -> str:
-        return self.spec.provider.model_class
-
-    @property
-    def id(self) -> str:
-        return self.spec.id
-
-    @property
-    def provider(self) -> str:
-        return self.spec.provider.label
-
-    def stream(self, request: ChatRequest) -> Iterator[ModelEvent]:
-        return open_model(self.spec).stream(request)
+    team: str | None = None
+    approve: str | None = None
+    max_tool_calls: int | None = None
 
 
 def choose_agent(app: App, name: str | None) -> AgentConfig:
     return agent_config(app.config, name, app.environ)
 
 
-def choose_model(app: App, options: ChatOptions, agent: AgentConfig) -> ModelSpec:
+def choose_model(app: App, options: ChatOptions, agent: AgentConfig | TeamConfig) -> ModelSpec:
     """Flag, AGNO_MODEL, the agent's, or OpenAI's when its key is there; ConfigError tells the ways to get one.
 
     The agent's address and key go with the agent's model, not with another one that was asked for.
@@ -98,18 +79,6 @@ def choose_model(app: App, options: ChatOptions, agent: AgentConfig) -> ModelSpe
     return model_with_key(name, base_url, own.api_key, app.environ)
 
 
-def model_with_key(
-    name: str, base_url: str | None, api_key: str | None, environ: Mapping[str, str]
-) -> ModelSpec:
-    """The model, with an agent's own key in the place of the environment's."""
-    if not api_key:
-        return parse_model(name, base_url=base_url, environ=environ)
-    provider = find_provider(name.partition(":")[0])
-    variables = dict.fromkeys((provider or OPENAI).key_env, api_key)
-    spec = parse_model(name, base_url=base_url, environ={**environ, **variables})
-    return msgspec.structs.replace(spec, key=Secret(api_key.strip()))
-
-
 WAYS_TO_A_MODEL = (
     "set OPENAI_API_KEY, or choose one with -m: ollama:llama3.2 (local), openai:gpt-4o-mini, openrouter:…, "
     "openai-like:ID@http://HOST/v1 (any server); -m echo tries the tool without one; all: agno models list"
@@ -117,40 +86,26 @@ WAYS_TO_A_MODEL = (
 
 
 def settings(app: App, options: ChatOptions) -> ChatSettings:
-    agent = choose_agent(app, options.agent)
-    runs = agent.num_history_runs if agent.num_history_runs is not None else DEFAULT_HISTORY_RUNS
-    if options.history is not None:
-        runs = options.history
-    elif not agent.add_history_to_context:
-        runs = 0
-    further = {"temperature": agent.temperature, "max_tokens": agent.max_tokens}
-    name = agent.name or "assistant"
-    if agent.tools:
-        app.warn(f"agent {name!r} has tools, which this version does not run")
-    return ChatSettings(
-        model=LateModel(choose_model(app, options, agent)),
-        agent_id=agent.id or name,
-        agent_name=name,
-        system=options.system if options.system is not None else system_text(agent),
-        history_runs=runs,
-        user_id=user_id(app, options),
-        stream=options.stream,
-        options={key: value for key, value in further.items() if value is not None},
+    """What the configuration says of the agent or team, and over it the flags."""
+    from agnocli.agent.configured import settings_of
+    from agnocli.cli.owners import approving, chosen_owner
+
+    found = settings_of(
+        chosen_owner(app, options), stream=options.stream, user_id=user_id(app, options)
     )
-
-
-def system_text(agent: AgentConfig) -> str | None:
-    """Description, role and instructions, several of these as a list."""
-    parts = [agent.description, f"<your_role>\n{agent.role}\n</your_role>" if agent.role else None]
-    if isinstance(agent.instructions, str):
-        parts.append(agent.instructions)
-    elif agent.instructions:
-        bullet = "- " if len(agent.instructions) > 1 else ""
-        parts.append("\n".join(bullet + one for one in agent.instructions))
-    return "\n\n".join(filter(None, parts)) or None
+    found = msgspec.structs.replace(found, approve=approving(app, options.approve))
+    if options.max_tool_calls is not None:
+        found = msgspec.structs.replace(found, tool_call_limit=options.max_tool_calls)
+    if options.system is not None:
+        found = msgspec.structs.replace(found, system=options.system)
+    if options.history is not None:
+        found = msgspec.structs.replace(found, history_runs=options.history, history_messages=None)
+    return found
 
 
 def user_id(app: App, options: ChatOptions) -> str | None:
+    if options.team is not None:
+        return options.user or team_config(app.config, options.team, app.environ).user_id
     return options.user or choose_agent(app, options.agent).user_id
 
 
@@ -222,17 +177,37 @@ def answer_view(app: App, *, raw: bool) -> AnswerStream:
     return PlainStream(sys.stdout)
 
 
-def show(events: Iterator[RunEvent], view: AnswerStream, waiting: TextIO) -> RunEnded:
-    """Print an answer as it comes; returns how it ended."""
-    from agnocli.cli.render.notes import Waiting
+def show(
+    events: Iterator[RunEvent],
+    view: AnswerStream,
+    waiting: TextIO,
+    *,
+    note: Callable[[str], None],
+    tty: bool,
+) -> RunEnded:
+    """Print an answer as it comes, a line for each tool call among it; returns how it ended."""
+    from agnocli.cli.render.notes import Waiting, tool_outcome
 
     ended: RunEnded | None = None
+    said = broken = False
+    sign = Waiting(waiting)
     try:
-        with Waiting(waiting) as sign:
+        with sign:
             for event in events:
-                if isinstance(event, TextDelta):
+                if isinstance(event, RunContent) and event.member is None:
                     sign.stop()
-                    view.feed(event.text)
+                    view.feed(event.content.lstrip("\n") if broken else event.content)
+                    said, broken = True, False
+                elif isinstance(event, ToolCallStarted | ToolCallCompleted):
+                    sign.stop()
+                    if tty and said:  # the note goes to the same screen
+                        view.finish()
+                        said, broken = False, True
+                    if isinstance(event, ToolCallCompleted):
+                        note(tool_outcome(event))
+                        sign.start()
+                elif isinstance(event, Notice):
+                    note(event.text)
                 elif isinstance(event, RunEnded):
                     ended = event
     finally:
@@ -250,8 +225,6 @@ def remarks(app: App, ended: RunEnded, *, stopped: str = "stopped; what was said
         app.warn("the answer was cut off at the model's length limit")
     elif ended.error is None and output.finish_reason is None:
         app.warn("the answer ended without the model saying so; it may be incomplete")
-    if output.tools:
-        app.warn("the model asked for tools, which this version does not run")
 
 
 @contextmanager
@@ -277,15 +250,8 @@ def stopping(conversation: Conversation, came: list[int] | None = None) -> Itera
             signal.signal(number, handler)
 
 
-def first_state(app: App, options: ChatOptions) -> dict[str, Any]:
-    """The state a new session begins with: the agent's, and over it what the flags set."""
-    return {**(choose_agent(app, options.agent).session_state or {}), **options.state}
-
-
 def prepare(app: App, conversation: Conversation, options: ChatOptions) -> None:
-    """Before the first turn: tidy up after a killed process, and set what the flags change in a stored session."""
-    from agnocli.edit import edit_members
-
+    """Before the first turn: tidy up after a killed process, and set the name that the flags give it."""
     if conversation.stored() is None:
         return
     recovery = conversation.recover()
@@ -297,13 +263,6 @@ def prepare(app: App, conversation: Conversation, options: ChatOptions) -> None:
         from agnocli.sessions.naming import rename
 
         rename(conversation.backend, conversation.session_id, options.name)
-    if options.state:
-
-        def merged(data: dict[str, Any]) -> dict[str, object]:
-            state = data.get("session_state")
-            return {"session_state": (state if isinstance(state, dict) else {}) | options.state}
-
-        edit_members(conversation.backend, conversation.session_id, "session_data", merged)
 
 
 def usage(output: Any) -> str:

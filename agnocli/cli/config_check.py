@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from agnocli.cli.chatting import model_with_key
-from agnocli.config import Config, agent_config, backend_config, team_config
+from agnocli.agent.models.keys import model_with_key
+from agnocli.config import (
+    AgentConfig,
+    Config,
+    TeamConfig,
+    agent_config,
+    backend_config,
+    team_config,
+)
 from agnocli.db.registry import open_backend
 from agnocli.errors import AgnoCLIError
 
@@ -20,7 +27,7 @@ def problems(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
     for name in config.agents:
         yield from _try(f"agents.{name}", partial(_agent, config, name, environ))
     for name in config.teams:
-        yield from _try(f"teams.{name}", partial(team_config, config, name, environ))
+        yield from _try(f"teams.{name}", partial(_team, config, name, environ))
 
 
 def _backend(config: Config, name: str, environ: Mapping[str, str]) -> None:
@@ -28,9 +35,16 @@ def _backend(config: Config, name: str, environ: Mapping[str, str]) -> None:
 
 
 def _agent(config: Config, name: str, environ: Mapping[str, str]) -> None:
-    agent = agent_config(config, name, environ)
-    if agent.model is not None:
-        model_with_key(agent.model, agent.base_url, agent.api_key, environ)
+    _model(agent_config(config, name, environ), environ)
+
+
+def _team(config: Config, name: str, environ: Mapping[str, str]) -> None:
+    _model(team_config(config, name, environ), environ)
+
+
+def _model(entry: AgentConfig | TeamConfig, environ: Mapping[str, str]) -> None:
+    if entry.model is not None:
+        model_with_key(entry.model, entry.base_url, entry.api_key, environ)
 
 
 def _try(key: str, action: Callable[[], object]) -> Iterator[str]:

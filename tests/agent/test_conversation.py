@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 
 from agnocli import codec
-from agnocli.abc import Backend, ChatRequest, ModelEvent, ModelFinished, TextDelta
+from agnocli.abc import Backend, ChatRequest, ModelEvent, ModelFinished
 from agnocli.agent import runner
 from agnocli.agent.owner import this_process
-from agnocli.agent.runner import Conversation, RunEnded, RunStarted
+from agnocli.agent.runner import Conversation
 from agnocli.agent.settings import ChatSettings
 from agnocli.db.memory import MemoryDb
 from agnocli.db.sqlite import SqliteDb
 from agnocli.errors import BackendError, ModelError, RunNotFoundError, SessionConflictError
 from agnocli.messages import data
 from agnocli.records import Run, Session, SessionBundle
+from agnocli.run import RunContent, RunEnded, RunStarted
 from agnocli.testing.openai_server import Error
 from agnocli.testing.scripted_model import ScriptedModel
 
@@ -152,7 +153,7 @@ def test_stopping_keeps_what_was_said(backend: Backend) -> None:
     stopped = threading.Event()
     conversation = talk(backend, ScriptedModel(["half", lambda: stopped.wait(10), " more"]))
     for event in conversation.ask("a"):
-        if isinstance(event, TextDelta):
+        if isinstance(event, RunContent):
             conversation.stop()
         if isinstance(event, RunEnded):
             ended = event
@@ -182,7 +183,7 @@ def test_stopping_does_not_wait_out_the_pause_before_a_retry(
 def test_an_answer_that_nobody_listens_to_any_more_is_stored_as_stopped(backend: Backend) -> None:
     events = talk(backend, ScriptedModel(["half", " more"])).ask("a")
     assert isinstance(next(events), RunStarted)
-    assert next(events) == TextDelta("half")
+    assert next(events) == RunContent("half")
     events.close()
     (run,) = stored(backend)
     assert run.status == "CANCELLED"

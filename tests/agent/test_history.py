@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agnocli import codec
-from agnocli.agent.history import recent_turns, wire_messages
+from agnocli.agent.history import estimated_tokens, history, recent_turns, wire_messages
 from agnocli.db.memory import MemoryDb
 from agnocli.records import Document, Run, Session, SessionBundle
 
@@ -134,3 +134,57 @@ def test_a_run_that_cannot_be_read_does_not_stop_the_conversation() -> None:
         {"role": "user", "content": "q1"},
         {"role": "assistant", "content": "a1"},
     ]
+
+
+def said(backend: CountingDb, **limits: int | None) -> list[str]:
+    """First words of the turns that are sent."""
+    found = history(backend, "s", **{"runs": None, **limits})
+    return [one["content"] for one in found.messages if one["role"] == "user"]
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"), [(0, []), (1, ["q4"]), (2, ["q4"]), (3, ["q4"]), (4, ["q3", "q4"])]
+)
+def test_a_number_of_messages_is_cut_between_turns(messages: int, expected: list[str]) -> None:
+    assert said(db(*map(run, range(5))), messages=messages) == expected
+
+
+def test_a_turn_with_tools_is_not_cut_in_its_middle() -> None:
+    turn: list[dict[str, Any]] = [
+        {"role": "user", "content": "q"},
+        {"role": "assistant", "tool_calls": [CALL]},
+        {"role": "tool", "content": "42", "tool_call_id": "call_1"},
+        {"role": "assistant", "content": "It is 42"},
+    ]
+    found = history(db(run(0), run(1, turn)), "s", runs=None, messages=3)
+    assert [one["role"] for one in found.messages] == ["user", "assistant", "tool", "assistant"]
+
+
+def test_a_number_of_messages_reads_no_more_runs_than_it_takes() -> None:
+    backend = db(*map(run, range(10_000)))
+    assert len(said(backend, messages=10)) == 5
+    assert backend.given <= 10
+
+
+def test_both_limits_hold_when_runs_are_counted_too() -> None:
+    assert said(db(*map(run, range(5))), runs=3) == ["q2", "q3", "q4"]
+
+
+def test_the_oldest_turns_are_left_out_when_all_are_too_many_tokens() -> None:
+    backend = db(*map(run, range(4)))
+    one_turn = estimated_tokens(wire_messages([run(0)]))
+    found = history(backend, "s", runs=4, tokens=2 * one_turn)
+    assert (len(found.messages), found.dropped) == (4, 2)
+    assert found.messages[0]["content"] == "q2"
+    nothing = history(backend, "s", runs=4, tokens=one_turn - 1)
+    assert (list(nothing.messages), nothing.dropped) == ([], 4)
+
+
+@pytest.mark.parametrize(
+    "text", ["word " * 400, "слово " * 300, "語" * 500], ids=["en", "ru", "zh"]
+)
+def test_tokens_are_estimated_on_the_safe_side_of_half_and_double(text: str) -> None:
+    """Tokens of o200k: 401, 301 and some 500."""
+    tokens = {"w": 401, "с": 301, "語": 500}[text[0]]
+    estimate = estimated_tokens([{"role": "user", "content": text}])
+    assert tokens / 2 < estimate < 3 * tokens

@@ -323,7 +323,8 @@ def test_raw_is_the_answers_characters_and_otherwise_escapes_are_shown(
 
 def test_json_is_exactly_the_promised_object(agno: Agno, serve: Serve) -> None:
     call = tool_call("add", {"x": 2**70})
-    server = serve(Answer("hi 😀", usage=(3, 4), tool_calls=[call], finish_reason="tool_calls"))
+    asked = Answer("hi 😀", usage=(3, 4), tool_calls=[call], finish_reason="tool_calls")
+    server = serve(asked, Answer(""))
     ran = agno("chat", *at(server), "-s", "s", "-o", "json", "hi")
     found = ran.json
     assert list(found) == KEYS
@@ -331,7 +332,8 @@ def test_json_is_exactly_the_promised_object(agno: Agno, serve: Serve) -> None:
     assert found["status"] == "COMPLETED"
     assert found["metrics"]["input_tokens"] == 3
     assert found["metrics"]["total_tokens"] == 7
-    assert found["tools"][0]["function"] == call["function"]
+    assert (found["tools"][0]["tool_name"], found["tools"][0]["tool_args"]) == ("add", {"x": 2**70})
+    assert found["tools"][0]["tool_call_error"] is True
     assert agno.runs("s")[0].run_id == found["run_id"]
 
 

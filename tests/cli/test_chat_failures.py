@@ -145,10 +145,12 @@ def test_what_is_not_configured_is_exit_6_and_nothing_is_written(
     assert fingerprint(agno.home) == {}
 
 
-def test_a_team_is_refused_with_what_to_do(agno: Agno) -> None:
-    ran = agno("chat", "-m", "echo", "--team", "desk", "hi")
-    assert ran.error[0] == 2
-    assert "--agent" in ran.hint
+def test_a_team_that_is_not_configured_is_an_error(agno: Agno) -> None:
+    assert agno("chat", "-m", "echo", "--team", "desk", "hi").error == (6, "no team 'desk'")
+
+
+def test_an_agent_and_a_team_cannot_both_answer(agno: Agno) -> None:
+    assert agno("chat", "-m", "echo", "--team", "desk", "-a", "x", "hi").error[0] == 2
 
 
 # the agent of the configuration
@@ -209,9 +211,12 @@ def test_an_agents_settings_are_sent(agno: Agno, serve: Serve) -> None:
     assert [text for _, text in said(server.requests[0])] == ["question 2", "answer 2", "hi"]
 
 
-def test_tools_that_are_not_run_are_not_passed_over_in_silence(agno: Agno, serve: Serve) -> None:
-    agent(agno, serve, 'model = "openai-like:m@URL"', 'tools = ["mypkg:add"]')
-    assert "agent 'a' has tools, which this version does not run" in agno("chat", "hi").err
+@pytest.mark.parametrize("name", ["mypkg_of_nobody:add", "math:no_such", "math"])
+def test_a_tool_that_cannot_be_loaded_is_an_error(agno: Agno, name: str) -> None:
+    agno.configure(f'default_agent = "a"\n[agents.a]\nmodel = "echo"\ntools = ["{name}"]\n')
+    status, message = agno("chat", "hi").error
+    assert status == 6
+    assert name in message
 
 
 # a backend that cannot be written

@@ -15,11 +15,11 @@ from typing import IO, Any, Self
 
 from agnocli import codec
 from agnocli.agent.models import open_model, parse_model
-from agnocli.agent.runner import Conversation, RunEnded
+from agnocli.agent.runner import Conversation
 from agnocli.agent.settings import ChatSettings
 from agnocli.db.sqlite import SqliteDb
 from agnocli.records import SESSION_DOCUMENTS, Run
-from agnocli.run import RunOutput
+from agnocli.run import RunEnded, RunOutput
 
 PROGRAMS = Path(__file__).parent / "programs"
 

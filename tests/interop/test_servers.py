@@ -13,10 +13,11 @@ import pytest
 from agnocli import codec
 from agnocli.abc import SessionQuery
 from agnocli.agent.models import open_model, parse_model
-from agnocli.agent.runner import Conversation, RunEnded
+from agnocli.agent.runner import Conversation
 from agnocli.agent.settings import ChatSettings
 from agnocli.db.sql.store import SQLStore
 from agnocli.messages import messages
+from agnocli.run import RunEnded
 from agnocli.testing.openai_server import Answer
 from tests.interop.conftest import Serve
 from tests.interop.sides import RealAgno, said

@@ -21,7 +21,7 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     message_names: bool = True
     """It takes `name` in a message."""
     tool_id_rule: str | None = None
-    """`alnum9`: ids of tool calls are nine letters or digits."""
+    """`alnum9`: ids of tool calls are nine letters or digits; `call40`: `call_…`, at most forty characters."""
     supports_tools: bool = True
     max_tokens: str = "max_tokens"
 
@@ -72,7 +72,9 @@ OPENAI = _row(
     model_class="OpenAIChat",
     aliases=("openai-chat", "openai-responses"),
     base_url_env="OPENAI_BASE_URL",
-    quirks=Quirks(system_role="developer", max_tokens="max_completion_tokens"),
+    quirks=Quirks(
+        system_role="developer", max_tokens="max_completion_tokens", tool_id_rule="call40"
+    ),
     quirks_at_home=True,
 )
 _GOOGLE = "https://generativelanguage.googleapis.com/v1beta/openai"

@@ -20,6 +20,10 @@ def body(spec: ModelSpec, request: ChatRequest, learned: Iterable[str] = ()) -> 
     quirks = spec.quirks
     made: Body = {**request.options, "model": spec.id}
     made["messages"] = [dict(one) for one in request.messages]
+    if request.tools:
+        made["tools"] = list(request.tools)
+        if request.tool_choice is not None:
+            made["tool_choice"] = request.tool_choice
     if made.get("tools") and not quirks.supports_tools:
         raise ModelError(
             f"{spec.provider.key} models cannot call tools",
@@ -33,8 +37,8 @@ def body(spec: ModelSpec, request: ChatRequest, learned: Iterable[str] = ()) -> 
         made = _with_role(made, "system", quirks.system_role)
     if not quirks.message_names:
         made = _without_names(made)
-    if quirks.tool_id_rule == "alnum9":
-        made = _with_short_ids(made)
+    if quirks.tool_id_rule is not None:
+        made = _with_ids(made, _ID_RULES[quirks.tool_id_rule])
     made = _renamed(made, "max_tokens", quirks.max_tokens)
     for name in learned:
         made = CONCESSIONS[name](made)
@@ -62,25 +66,38 @@ def _without_names(body: Body) -> Body:
     return _with_messages(body, lambda one: _without(one, "name"))
 
 
-def _with_short_ids(body: Body) -> Body:
+def _with_ids(body: Body, rule: Callable[[str], str]) -> Body:
+    """Calls that another provider named: the same new id for a call and its result."""
+
     def change(message: Body) -> Body:
         if calls := message.get("tool_calls"):
-            message = {**message, "tool_calls": [{**c, "id": _short(c.get("id"))} for c in calls]}
+            renamed = [{**one, "id": rule(str(one.get("id")))} for one in calls]
+            message = {**message, "tool_calls": renamed}
         if call_id := message.get("tool_call_id"):
-            message = {**message, "tool_call_id": _short(call_id)}
+            message = {**message, "tool_call_id": rule(str(call_id))}
         return message
 
     return _with_messages(body, change)
 
 
-def _short(call_id: object) -> str:
+def _nine(call_id: str) -> str:
     """Nine letters or digits, always the same for one id."""
-    text = str(call_id)
-    if re.fullmatch(r"[A-Za-z0-9]{9}", text):
-        return text
+    return call_id if re.fullmatch(r"[A-Za-z0-9]{9}", call_id) else _hashed(call_id, 9)
+
+
+def _forty(call_id: str) -> str:
+    """OpenAI takes forty characters, and its own ids begin with `call_`."""
+    fits = call_id.startswith("call_") and len(call_id) <= 40
+    return call_id if fits else f"call_{_hashed(call_id, 24)}"
+
+
+def _hashed(call_id: str, length: int) -> str:
     letters = string.ascii_letters + string.digits
-    digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
-    return "".join(letters[byte % len(letters)] for byte in digest[:9])
+    digest = hashlib.sha256(call_id.encode("utf-8", "replace")).digest()
+    return "".join(letters[byte % len(letters)] for byte in digest[:length])
+
+
+_ID_RULES: dict[str, Callable[[str], str]] = {"alnum9": _nine, "call40": _forty}
 
 
 def _sendable(value: Any) -> Any:
@@ -98,6 +115,7 @@ CONCESSIONS: dict[str, Callable[[Body], Body]] = {
     "stream_options": lambda body: _without(body, "stream_options"),
     "parallel_tool_calls": lambda body: _without(body, "parallel_tool_calls"),
     "developer": lambda body: _with_role(body, "developer", "system"),
+    "response_format": lambda body: _without(body, "response_format"),
     "name": _without_names,
     "max_tokens": lambda body: _renamed(body, "max_tokens", "max_completion_tokens"),
     "max_completion_tokens": lambda body: _renamed(body, "max_completion_tokens", "max_tokens"),

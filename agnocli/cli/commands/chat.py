@@ -6,14 +6,15 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from agnocli import codec
-from agnocli.abc import ReasoningDelta, TextDelta
-from agnocli.agent.runner import Conversation, RunEnded, RunEvent, RunStarted
+from agnocli.agent.runner import Conversation
 from agnocli.cli import chatting
 from agnocli.cli.chatting import ChatOptions
 from agnocli.cli.context import App, not_empty, run
@@ -21,9 +22,15 @@ from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.options import Command, Output, application
 from agnocli.cli.render.text import neutral
 from agnocli.errors import CodecError, ModelError, UsageError
-from agnocli.run import RunOutput
+from agnocli.run import RunEnded, RunEvent, RunOutput
 
 app = application()
+
+
+class Approval(StrEnum):
+    ASK = "ask"
+    AUTO = "auto"
+    DENY = "deny"
 
 
 @app.command(cls=Command)
@@ -78,16 +85,19 @@ def chat(
     max_tool_calls: Annotated[
         int | None, typer.Option("--max-tool-calls", min=0, help="Tool calls a turn may make.")
     ] = None,
+    approve: Annotated[
+        Approval | None,
+        typer.Option(
+            "--approve", help="Before a tool is run; without it ask on a terminal, else deny."
+        ),
+    ] = None,
 ) -> int:
     """Talk to a model. With PROMPT or text on stdin: one answer. With neither: the prompt."""
-    if team is not None:
-        raise UsageError(
-            "teams cannot be run by this version", hint="--agent runs one of its members"
-        )
     given = {
         "PROMPT": prompt,
         "--session": session,
         "--agent": agent,
+        "--team": team,
         "--model": model,
         "--base-url": base_url,
         "--user": user,
@@ -98,6 +108,10 @@ def chat(
             not_empty(value, flag)
     if session is not None and continue_:
         raise UsageError("--session and --continue exclude each other")
+    if agent is not None and team is not None:
+        raise UsageError(
+            "--agent and --team exclude each other", hint="a team has members of its own"
+        )
     options = ChatOptions(
         session=session,
         continue_=continue_,
@@ -113,6 +127,9 @@ def chat(
         stream=not no_stream,
         raw=raw,
         usage=usage,
+        team=team,
+        approve=approve,
+        max_tool_calls=max_tool_calls,
     )
     return run(context, lambda one: _chat(one, options, prompt, files or [], interactive))
 
@@ -179,7 +196,7 @@ def _answer(app: App, options: ChatOptions, words: str) -> int:
     settings = chatting.settings(app, options)
     backend, session_id, stored = chatting.open_session(app, options, settings)
     conversation = Conversation(
-        backend, session_id, settings, name=options.name, state=chatting.first_state(app, options)
+        backend, session_id, settings, name=options.name, state=options.state
     )
     if app.options.dry_run:
         return _would_ask(app, conversation, words)
@@ -219,26 +236,18 @@ def _run(
             ended = next(event for event in events if isinstance(event, RunEnded))
             app.json(summary(ended.output))
             return ended, signals
-        return chatting.show(
-            events, chatting.answer_view(app, raw=options.raw), sys.stderr
-        ), signals
+        view = chatting.answer_view(app, raw=options.raw)
+        shown = chatting.show(events, view, sys.stderr, note=app.note, tty=app.terminal.stdout_tty)
+        return shown, signals
 
 
 def _print_events(events: Iterator[RunEvent]) -> RunEnded:
     ended: RunEnded | None = None
     for event in events:
-        if isinstance(event, RunStarted):
-            line: dict[str, Any] = {
-                "event": "RunStarted",
-                "session_id": event.session_id,
-                "run_id": event.run_id,
-            }
-        elif isinstance(event, TextDelta):
-            line = {"event": "RunContent", "content": event.text}
-        elif isinstance(event, ReasoningDelta):
-            line = {"event": "ReasoningContentDelta", "content": event.text}
-        else:
+        if isinstance(event, RunEnded):
             ended, line = event, summary(event.output)
+        else:
+            line = {"event": event.event, **msgspec.structs.asdict(event)}
         sys.stdout.write(codec.line(line) + "\n")
         sys.stdout.flush()
     assert ended is not None

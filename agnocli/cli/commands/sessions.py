@@ -267,3 +267,29 @@ def _prove_absence(backend: Backend, ids: list[str]) -> None:
         raise SessionConflictError(
             session_id, "is there again", hint="another program wrote it; delete it once more"
         )
+
+
+@app.command(cls=Command)
+def summarize(
+    context: typer.Context,
+    sessions: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SESSION", help="Ids, names, beginnings of ids, or @last."),
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All sessions.")] = False,
+    stale: Annotated[
+        bool, typer.Option("--stale", help="Only those with turns that their summary lacks.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Of all turns anew, not of what is not covered yet.")
+    ] = False,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Who writes it; the agent's unless given.")
+    ] = None,
+    print_: Annotated[bool, typer.Option("--print", help="Print it, and store nothing.")] = False,
+) -> int:
+    """Have conversations summarized; stores and prints the summaries."""
+    from agnocli.cli.summarizing import Wanted, summarize
+
+    wanted = Wanted(sessions or [], all_ or (stale and not sessions), stale, force, model, print_)
+    return run(context, lambda one: summarize(one, wanted))

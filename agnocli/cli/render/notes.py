@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
 
 from agnocli import codec
-from agnocli.cli.render.text import neutral, neutral_json, sgr
+from agnocli.cli.render.text import neutral, neutral_json, one_line, sgr
 from agnocli.errors import AgnoCLIError
+from agnocli.run import ToolCallCompleted
 
 DIM, RED, YELLOW = "2", "1;31", "33"
 
@@ -65,6 +67,32 @@ def error(
     stream.flush()
 
 
+ARGUMENT_LENGTH = 40
+RESULT_LENGTH = 60
+
+
+def tool_line(name: str, arguments: Mapping[str, Any]) -> str:
+    """A call as one would write it, long values cut."""
+    given = (
+        f"{key}={_short(codec.line(value), ARGUMENT_LENGTH)}" for key, value in arguments.items()
+    )
+    return f"{one_line(name)}({', '.join(given)})"
+
+
+def tool_outcome(call: ToolCallCompleted) -> str:
+    """A finished call on one line: what was called, how long it took, what came of it."""
+    parts = [tool_line(call.name, call.arguments)]
+    if call.seconds is not None:
+        parts.append(f"{call.seconds:.1f} s")
+    parts.append(_short(call.result, RESULT_LENGTH))
+    return f"{'failed' if call.failed else 'tool'}: " + " · ".join(parts)
+
+
+def _short(text: str, length: int) -> str:
+    text = one_line(text)
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
 class Waiting:
     """A spinner on a terminal, from entering until `stop` or leaving; nothing anywhere else."""
 
@@ -78,10 +106,16 @@ class Waiting:
         self._drawn = 0
 
     def __enter__(self) -> Self:
-        if self._stream.isatty() and os.environ.get("TERM") != "dumb":
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Draw it, again if it was stopped."""
+        if self._thread is None and self._stream.isatty() and os.environ.get("TERM") != "dumb":
+            self._done.clear()
+            self._drawn = 0
             self._thread = threading.Thread(target=self._spin, daemon=True)
             self._thread.start()
-        return self
 
     def _spin(self) -> None:
         step = 0

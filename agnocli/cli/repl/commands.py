@@ -251,9 +251,9 @@ def _model(repl: Repl, name: str) -> None:
         repl.preload()
         repl.app.note(f"the next turns go to {repl.talk.model}")
     else:
-        sys.stdout.write(
-            (repl.talk.model if repl.talk.is_echo else neutral(str(repl.talk.spec))) + "\n"
-        )
+        spec = repl.talk.spec
+        shown = repl.talk.model if spec is None or repl.talk.is_echo else neutral(str(spec))
+        sys.stdout.write(f"{shown}\n")
 
 
 def _system(repl: Repl, text: str) -> None:

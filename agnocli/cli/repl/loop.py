@@ -13,7 +13,7 @@ from functools import partial
 from types import FrameType
 from typing import NoReturn
 
-from agnocli.agent.runner import RunEnded, RunEvent, RunStarted
+from agnocli.agent.runner import Conversation
 from agnocli.cli import chatting
 from agnocli.cli.chatting import ChatOptions
 from agnocli.cli.context import App
@@ -25,7 +25,7 @@ from agnocli.cli.repl.talk import Talk
 from agnocli.cli.repl.terminal import held, let_go
 from agnocli.config.secrets import masked_url
 from agnocli.errors import AgnoCLIError, UsageError
-from agnocli.run import RunStatus
+from agnocli.run import RunEnded, RunEvent, RunStarted, RunStatus
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 
@@ -45,7 +45,18 @@ def run(app: App, options: ChatOptions, first_words: str | None) -> int:
         raise UsageError("a conversation needs a terminal", hint='ask one thing: agno chat "…"')
     if app.options.json:
         raise UsageError("-o json is for one answer", hint='ask one thing: agno chat "…" -o json')
-    talk = Talk(app, options)
+    return _talk(app, Talk(app, options), first_words)
+
+
+def converse(app: App, options: ChatOptions, conversation: Conversation) -> None:
+    """Talk in a library's conversation, until the user leaves."""
+    terminal = app.terminal
+    if not (terminal.stdin_tty or terminal.stderr_tty):
+        raise UsageError("a conversation needs a terminal", hint="ask one thing: run(…)")
+    _talk(app, Talk(app, options, conversation), None)
+
+
+def _talk(app: App, talk: Talk, first_words: str | None) -> int:
     try:
         return _until_left(app, talk, first_words)
     except OSError as error:
@@ -86,6 +97,9 @@ def _ending() -> Iterator[None]:
 def farewell(talk: Talk) -> None:
     """How to go on, if there is something to go on with."""
     if not (talk.stored and talk.options.save):
+        return
+    if talk.is_librarys:
+        talk.app.note(f"session {talk.session_id}")
         return
     given = talk.app.options
     words = ["agno", "chat"]
@@ -228,7 +242,13 @@ class Repl:
             chatting.stopping(conversation, came),
             closing(conversation.ask(text, replaces=replaces)) as events,
         ):
-            ended = chatting.show(heard(events), view, sys.stderr)
+            ended = chatting.show(
+                heard(events),
+                view,
+                sys.stderr,
+                note=self.app.note,
+                tty=self.app.terminal.stdout_tty,
+            )
         if self.app.terminal.stdout_tty:
             sys.stdout.write("\n")
             sys.stdout.flush()

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from agnocli.agent.models.late import LateModel
 from agnocli.agent.models.providers import ECHO, ModelSpec, find_provider
 from agnocli.agent.runner import Conversation
 from agnocli.cli import chatting
-from agnocli.cli.chatting import ChatOptions, LateModel
+from agnocli.cli.chatting import ChatOptions
 from agnocli.cli.context import App
 from agnocli.cli.render.text import fit, one_line
 
@@ -26,18 +27,26 @@ class Talk:
     `stored` says whether the session is in the backend, as far as is known here.
     """
 
-    def __init__(self, app: App, options: ChatOptions) -> None:
-        self.app, self.options = app, options
-        self.settings = chatting.settings(app, options)
-        self.backend, session_id, self.stored = chatting.open_session(app, options, self.settings)
-        self.backend_name = app.backend_name() if options.save else "not saved"
-        self.name = options.name
-        self.conversation = self._conversation(session_id)
+    def __init__(
+        self, app: App, options: ChatOptions, conversation: Conversation | None = None
+    ) -> None:
+        self.app, self.options, self.name = app, options, options.name
+        self.is_librarys = conversation is not None
+        if conversation is not None:
+            self.settings, self.backend = conversation.settings, conversation.backend
+            self.stored, self.backend_name = conversation.stored() is not None, self.backend.address
+            self.conversation = conversation
+        else:
+            self.settings = chatting.settings(app, options)
+            found = chatting.open_session(app, options, self.settings)
+            self.backend, session_id, self.stored = found
+            self.backend_name = app.backend_name() if options.save else "not saved"
+            self.conversation = self._conversation(session_id)
         if self.stored:
             self._take_up(options)
 
-    def _conversation(self, session_id: str) -> Conversation:
-        state = chatting.first_state(self.app, self.options)
+    def _conversation(self, session_id: str, *, fresh: bool = True) -> Conversation:
+        state = self.options.state if fresh else None
         return Conversation(self.backend, session_id, self.settings, name=self.name, state=state)
 
     def _take_up(self, options: ChatOptions) -> None:
@@ -55,9 +64,10 @@ class Talk:
         return next((one for one in page.items if one.session_id == self.session_id), None)
 
     @property
-    def spec(self) -> ModelSpec:
-        assert isinstance(self.settings.model, LateModel)
-        return self.settings.model.spec
+    def spec(self) -> ModelSpec | None:
+        """Of the model, where it was named; a library may bring one of its own."""
+        model = self.settings.model
+        return model.spec if isinstance(model, LateModel) else None
 
     @property
     def session_id(self) -> str:
@@ -71,13 +81,15 @@ class Talk:
 
     @property
     def model(self) -> str:
-        if self.spec.provider is ECHO and self.spec.id == ECHO.key:
+        if self.spec is None:
+            return one_line(f"{self.settings.model.provider}:{self.settings.model.id}")
+        if self.is_echo and self.spec.id == ECHO.key:
             return ECHO.key
         return one_line(f"{self.spec.provider.key}:{self.spec.id}")
 
     @property
     def is_echo(self) -> bool:
-        return self.spec.provider is ECHO
+        return self.spec is not None and self.spec.provider is ECHO
 
     @property
     def status(self) -> str:
@@ -94,7 +106,7 @@ class Talk:
         before = self.conversation, self.name, self.stored
         try:
             self.name, self.stored = None, True
-            self.conversation = self._conversation(resolve(self.backend, reference))
+            self.conversation = self._conversation(resolve(self.backend, reference), fresh=False)
             self._take_up(msgspec.structs.replace(self.options, name=None, state={}))
         except BaseException:
             self.conversation, self.name, self.stored = before
@@ -105,8 +117,7 @@ class Talk:
             from agnocli.sessions.naming import rename
 
             rename(self.backend, self.session_id, name)
-        self.name = name
-        self.conversation = self._conversation(self.session_id)
+        self.name = self.conversation.name = name
 
     def set_model(self, name: str) -> None:
         """Ask another model from now on. ConfigError, and the old one stays."""

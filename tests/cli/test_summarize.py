@@ -1,0 +1,85 @@
+"""`agno sessions summarize`."""
+
+from __future__ import annotations
+
+from agnocli import codec
+from agnocli.db.sqlite import SqliteDb
+from agnocli.testing.openai_server import Answer, Error
+from agnocli.testing.records import sample_bundle
+from tests.cli.conftest import Agno, Serve, at, fingerprint
+
+SHORT = Answer('{"summary": "Short.", "topics": ["a"]}')
+
+
+def stored(agno: Agno, session_id: str = "one") -> object:
+    with SqliteDb(agno.database, read_only=True) as db:
+        return codec.decode(db.get(session_id).summary or b"null")
+
+
+def test_a_summary_is_stored_as_agno_stores_one_and_printed(agno: Agno, serve: Serve) -> None:
+    agno.store(sample_bundle("one", runs=3))
+    server = serve(SHORT)
+    before = agno("sessions", "list", "-o", "json").json[0]["updated_at"]
+    ran = agno("sessions", "summarize", "one", *at(server))
+    assert (ran.out, ran.err, ran.status) == ("Short.\n", "", 0)
+    summary = stored(agno)
+    assert isinstance(summary, dict)
+    assert list(summary) == ["summary", "topics", "updated_at"]
+    said = server.requests[0]["messages"][1]["content"]
+    assert "question 0" in said
+    assert "answer 2" in said
+    assert agno("sessions", "list", "-o", "json").json[0]["updated_at"] == before
+
+
+def test_only_what_is_new_is_summarized_unless_forced(agno: Agno, serve: Serve) -> None:
+    agno.store(sample_bundle("one", runs=2))
+    server = serve(SHORT, Answer("said"), SHORT, SHORT)
+    agno("sessions", "summarize", "one", *at(server))
+    again = agno("sessions", "summarize", "one", *at(server))
+    assert (again.out, again.err) == ("Short.\n", "one: nothing new to summarize\n")
+    agno("chat", "-s", "one", *at(server), "more")
+    agno("sessions", "summarize", "one", *at(server))
+    news = server.requests[2]["messages"][1]["content"]
+    assert news.startswith("<summary_so_far>\nShort.\n")
+    assert "question 0" not in news
+    assert agno("sessions", "summarize", "one", "--force", *at(server)).out == "Short.\n"
+    assert "question 0" in server.requests[3]["messages"][1]["content"]
+
+
+def test_printing_alone_stores_nothing(agno: Agno, serve: Serve) -> None:
+    agno.store(sample_bundle("one", runs=2))
+    before = fingerprint(agno.home)
+    ran = agno("sessions", "summarize", "one", "--print", "-o", "json", *at(serve(SHORT)))
+    assert ran.json == {
+        "session_id": "one",
+        "stored": False,
+        "summary": "Short.",
+        "topics": ["a"],
+    }
+    assert fingerprint(agno.home) == before
+
+
+def test_stale_ones_are_those_with_something_new(agno: Agno, serve: Serve) -> None:
+    agno.store(sample_bundle("one", runs=2), sample_bundle("two", runs=2))
+    server = serve(SHORT, SHORT)
+    agno("sessions", "summarize", "one", *at(server))
+    ran = agno("sessions", "summarize", "--stale", "-o", "json", *at(server))
+    assert [row["session_id"] for row in ran.json] == ["two"]
+    nothing = agno("sessions", "summarize", "--stale", "-o", "json", *at(server))
+    assert nothing.json == []
+
+
+def test_a_failure_keeps_what_is_stored_and_the_others_go_on(agno: Agno, serve: Serve) -> None:
+    agno.store(sample_bundle("one", runs=2), sample_bundle("two", runs=2))
+    server = serve(Error(400, "no"), SHORT)
+    ran = agno("sessions", "summarize", "one", "two", *at(server))
+    assert ran.status == 9
+    assert "one: " in ran.err
+    assert stored(agno) != {"summary": "Short."}
+    alone = agno("sessions", "summarize", "one", *at(serve(Error(400, "no"))))
+    assert alone.error[0] == 8
+
+
+def test_it_must_be_told_which(agno: Agno) -> None:
+    assert agno("sessions", "summarize", "-m", "echo").error[0] == 2
+    assert agno("sessions", "summarize", "x", "--all", "-m", "echo").error[0] == 2
