@@ -94,9 +94,10 @@ def _file(app: App, text: str, flags: TransferFlags) -> SessionFile | None:
     if not is_file_name(text) or text in app.config.backends:
         return None
     path = text if text == STREAM else str(Path(text).absolute())
-    how = {"partial": flags.partial, "edited": flags.edited}
     # what a file has so far is checked against the source as well, so it can just begin anew
-    return open_file(path, force=flags.force, restart=True, **how)
+    return open_file(
+        path, force=flags.force, restart=True, partial=flags.partial, edited=flags.edited
+    )
 
 
 def migrate_command(

@@ -58,7 +58,7 @@ class Through:
 
     @property
     def capabilities(self) -> Capabilities:
-        found: Capabilities = self._before.get("capabilities", self._backend.capabilities)  # type: ignore[assignment]
+        found: Capabilities = self._backend.capabilities
         return found
 
     def _do(self, name: str, *arguments: Any) -> None:

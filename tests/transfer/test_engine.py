@@ -185,8 +185,9 @@ class Strict(Through):
 
         held = [SessionBundle(session, tuple(runs)) for session, runs in bundles]
         for session, runs in held:
-            for record in (session, *runs):
-                reject_unholdable(record, self._can)
+            reject_unholdable(session, self._can)
+            for run in runs:
+                reject_unholdable(run, self._can)
         return super().write(held, policy)
 
 
@@ -383,7 +384,7 @@ def test_an_end_that_was_away_for_a_moment_is_asked_again(
     away = Times(3, BackendUnavailableError("the server is restarting"), times=3)
     ends: list[Any] = [source, target]
     ends[where != "scan"] = Through(ends[where != "scan"], **{where: away})
-    report = move(*ends, TransferOptions(batch_bytes=SMALL))
+    report = move(ends[0], ends[1], TransferOptions(batch_bytes=SMALL))
     assert report.count("verified").sessions == 15
     assert everything(target) == given(*heavy(5), *many(10), by=target)
 
