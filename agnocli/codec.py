@@ -29,6 +29,7 @@ _tolerant_decoder = json.JSONDecoder(parse_int=lambda digits: _integer(digits))
 _PART = 4000
 """Digits that are converted at once; the interpreter refuses more than 4,300 by default."""
 _LONG = 10**_PART
+_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 STRICT_DEPTH = 128
 """Levels of objects and arrays that every parser can be trusted with."""
 _BLANKS = " \t\n\r"
@@ -344,6 +345,20 @@ def _plain_float(value: float) -> float | int:
     if not value.is_integer():
         return value
     return int(value) if abs(value) < 2**53 else _written_integer(value)
+
+
+def has_long_integer(document: bytes) -> bool:
+    """Whether so many digits stand together that they may be an integer past 64 bit."""
+    return b"0" * 19 in document.translate(_DIGITS)
+
+
+def double_of(value: int) -> float | None:
+    """The double that a database of decimals writes out as this integer: 1e+23 comes back with 23 zeros."""
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if _written_integer(found) == value else None
 
 
 def _written_integer(value: float) -> int:

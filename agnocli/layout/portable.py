@@ -21,7 +21,6 @@ from agnocli.records import (
 )
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 _LARGE_EXPONENT = re.compile(rb"[eE]\+?\d{3,}(?:[\s,\]}]|$)")
 _INT64 = range(-(2**63), 2**63)
 
@@ -94,7 +93,7 @@ def _is_plain(document: Document, can: Capabilities) -> bool:
     strict = can.keeps_json_text and can.holds_nan and can.holds_surrogates
     return not (
         (not (can.holds_nul and can.holds_nul_in_keys) and b"\\u0000" in raw)
-        or (not can.holds_big_integers and b"0" * 19 in raw.translate(_DIGITS))
+        or (not can.holds_big_integers and codec.has_long_integer(raw))
         or (not can.holds_nan and _LARGE_EXPONENT.search(raw))
         or not (strict or codec.is_wellformed(raw))
         or (can.max_depth is not None and _is_deep(raw, can.max_depth))
@@ -123,7 +122,7 @@ def _misfits(value: Any, can: Capabilities, path: str) -> Iterator[tuple[str, st
             yield from _in_text(value, can, path)
         elif isinstance(value, float) and not math.isfinite(value) and not can.holds_nan:
             yield path, f"is {value}, which JSON has not"
-        elif isinstance(value, int) and value not in _INT64 and not can.holds_big_integers:
+        elif isinstance(value, int) and not (can.holds_big_integers or _is_number(value)):
             yield path, "is an integer past 64 bit"
         elif isinstance(value, dict | list) and can.max_depth is not None and depth > can.max_depth:
             yield path, f"is nested more than {can.max_depth} levels deep"
@@ -134,6 +133,11 @@ def _misfits(value: Any, can: Capabilities, path: str) -> Iterator[tuple[str, st
         elif isinstance(value, list):
             numbered = enumerate(value)
             left += [(one, f"{path}[{index}]", depth + 1) for index, one in numbered][::-1]
+
+
+def _is_number(value: int) -> bool:
+    """Whether 64 bit hold it, as an integer or as a double."""
+    return value in _INT64 or codec.double_of(value) is not None
 
 
 def _in_key(key: str, can: Capabilities, path: str) -> Iterator[tuple[str, str]]:

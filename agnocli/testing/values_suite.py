@@ -42,6 +42,9 @@ HARD = {
     "2**64": Hard(b'{"a": 18446744073709551616}', "holds_big_integers"),
     "2**70": Hard(b'{"a": 1180591620717411303424}', "holds_big_integers"),
     "5,000 digits": Hard(b'{"a": -' + b"7" * 5000 + b"}", "holds_big_integers"),
+    "doubles written out": Hard(
+        b'{"a": [1' + b"0" * 23 + b", -17976931348623157" + b"0" * 292 + b"]}"
+    ),
     "floats": Hard(b'{"a": [0.1, -0.5, 1e-300, 1.7976931348623157e308, 0.30000000000000004]}'),
     "numbers spelled oddly": Hard(b'{"a": [1.0, 1e0, -0, 1.50, 10E+2]}'),
     "repeated keys": Hard(b'{"a": 1, "b": 2, "a": 3}'),

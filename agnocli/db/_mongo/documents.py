@@ -75,7 +75,19 @@ def run_fields(run: Run) -> dict[str, Any]:
 
 
 def value_of(document: Document) -> Any:
-    return codec.decode(document)
+    value = codec.decode(document)
+    return _with_doubles(value) if codec.has_long_integer(document) else value
+
+
+def _with_doubles(value: Any) -> Any:
+    """Integers past 64 bit that are doubles written out, as doubles again."""
+    if isinstance(value, dict):
+        return {key: _with_doubles(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_with_doubles(one) for one in value]
+    if isinstance(value, int) and abs(value) >= 2**63:
+        return codec.double_of(value)
+    return value
 
 
 def session_bson(session: Session) -> bytes:
