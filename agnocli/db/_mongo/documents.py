@@ -85,7 +85,7 @@ def _with_doubles(value: Any) -> Any:
         return {key: _with_doubles(one) for key, one in value.items()}
     if isinstance(value, list):
         return [_with_doubles(one) for one in value]
-    if isinstance(value, int) and abs(value) >= 2**63:
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
         return codec.double_of(value)
     return value
 
