@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import select
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -165,6 +166,10 @@ class _Connection(pymysql.connections.Connection):  # type: ignore[misc]
         if not self._closed:
             super().close()
 
+    def _create_ssl_ctx(self, asked: Any) -> Any:
+        # to verify nobody PyMySQL would read every certificate of the machine, for each connection
+        return super()._create_ssl_ctx(asked) if asked else _unverified()
+
     def check(self, statement: bytes) -> None:
         if (whole := len(statement) + 1) > self.packet:
             reason = (
@@ -177,6 +182,14 @@ class _Connection(pymysql.connections.Connection):  # type: ignore[misc]
         if result is not None:
             result.unbuffered_active, result.connection = False, None
         self.close()
+
+
+@cache
+def _unverified() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 class _Cursor(Cursor):  # type: ignore[misc]

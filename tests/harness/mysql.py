@@ -60,6 +60,7 @@ class Harness:
             "user": parts.username or "root",
             "password": parts.password or "",
             "charset": "utf8mb4",
+            "ssl_disabled": True,
         }
 
     def add_column(self, table: str, name: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import redis
@@ -13,4 +14,10 @@ class Harness(OneServer):
         return the_cluster()
 
     def _connect(self) -> Any:
-        return redis.RedisCluster.from_url(self.url)
+        return _client(self.url)
+
+
+@cache
+def _client(url: str) -> Any:
+    """One for all tests: a new one asks for what every command of the server means."""
+    return redis.RedisCluster.from_url(url)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
+import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -36,6 +39,43 @@ def environment(home: Path) -> dict[str, str]:
     }
 
 
+class _Ready:
+    """A process with an agno imported, of which programs are forked; it ends with this process."""
+
+    def __init__(self, python: Path, version: str) -> None:
+        self._ours, theirs = socket.socketpair()
+        ready = "of_agno_1" if version.startswith("1.") else "agents"
+        number = str(theirs.fileno())
+        with theirs:
+            subprocess.run(
+                [python, PROGRAMS / "main.py", number, ready],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env=environment(Path(os.devnull)),
+                check=True,
+                timeout=60,
+            )
+
+    def begin(self, home: Path, *files: int) -> int:
+        """The process of a program with these files for stdin, stdout and stderr."""
+        return self._ask({"home": str(home), "environment": environment(home)}, files)
+
+    def wait_for(self, process: int) -> None:
+        self._ask({"wait": process}, ())
+
+    def _ask(self, request: object, files: Sequence[int]) -> int:
+        socket.send_fds(self._ours, [codec.line(request).encode()], files)
+        answer = self._ours.recv(100)
+        assert answer, "the real agno could not be imported"
+        return int(answer)
+
+    def __del__(self) -> None:
+        self._ours.close()
+
+
+_ready = cache(_Ready)
+
+
 class RealAgno:
     """A program that uses agno, running until the block is left. It calls functions of `programs/`.
 
@@ -46,15 +86,13 @@ class RealAgno:
         self.version = version
         self.warnings: list[str] = []
         self._errors: IO[str] = (home / f"agno-{os.urandom(4).hex()}.log").open("w+")
-        self._process = subprocess.Popen(
-            [python, PROGRAMS / "main.py"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            cwd=home,
-            env=environment(home),
-        )
+        self._ready = _ready(python, version)
+        calls, calling = os.pipe()
+        answers, answering = os.pipe()
+        self._process = self._ready.begin(home, calls, answering, self._errors.fileno())
+        os.close(calls)
+        os.close(answering)
+        self._calls, self._answers = os.fdopen(calling, "wb", 0), os.fdopen(answers)
 
     def __call__(self, function: str, *arguments: object, **named: object) -> Any:
         """Call `module.function` there. AssertionError with its traceback when it fails."""
@@ -63,16 +101,12 @@ class RealAgno:
 
     def ask(self, function: str, *arguments: object, **named: object) -> None:
         """Start a call whose `answer` is taken later."""
-        assert self._process.stdin is not None
         request = {"function": function, "arguments": arguments, "named": named}
-        self._process.stdin.write(codec.line(request) + "\n")
-        self._process.stdin.flush()
+        self._calls.write(codec.line(request).encode() + b"\n")
 
     def answer(self) -> Any:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        line = self._answers.readline()
         if not line:
-            self._process.wait(30)
             self._errors.seek(0)
             raise AssertionError(f"the program of the real agno failed:\n{self._errors.read()}")
         reply = codec.decode(line)
@@ -82,7 +116,10 @@ class RealAgno:
     def close(self) -> None:
         """End the program, as at the end of its input."""
         if not self._errors.closed:
-            self._process.communicate(timeout=30)
+            self._calls.close()
+            self._answers.read()
+            self._answers.close()
+            self._ready.wait_for(self._process)
             self._errors.close()
 
     def __enter__(self) -> Self:
@@ -95,7 +132,7 @@ class RealAgno:
         trace: TracebackType | None,
     ) -> None:
         if kind is not None:
-            self._process.kill()
+            os.kill(self._process, signal.SIGKILL)
         self.close()
 
 
