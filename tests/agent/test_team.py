@@ -20,7 +20,7 @@ from agnocli.team import Team
 from agnocli.team.team import Team as TheSameTeam
 from agnocli.testing.scripted_model import ScriptedModel
 
-from .test_tools import asks, call, results
+from .test_tools import asks, call, results, stopping
 
 DELEGATE = "delegate_task_to_member"
 
@@ -243,8 +243,7 @@ def test_stopping_a_team_stops_the_member_at_work(db: Backend) -> None:
     member = ScriptedModel(["half", speaking.set, lambda: go_on.wait(20), "more"])
     team = desk(db, ScriptedModel(asks(gives("writer"))), Agent(name="Writer", model=member))
     talk = team.conversation("s")
-    stopper = threading.Thread(target=lambda: speaking.wait(20) and talk.stop())
-    stopper.start()
+    stopper = stopping(talk, speaking)
     *_, ended = talk.ask("Go")
     stopper.join(20)
     go_on.set()
