@@ -117,7 +117,8 @@ class Conversation:
 
         Model errors are in the last event; errors of the backend are raised.
         """
-        self.stopped = False
+        if self.parent is None:  # else whoever stopped that means this too
+            self.stopped = False
         tools = toolbox(self.settings.tools)
         turn, request = self._begin(text, tools, replaces)
         status, failure = RunStatus.CANCELLED, None

@@ -106,6 +106,14 @@ def test_a_routed_request_is_answered_by_its_member(db: Backend) -> None:
     assert refused["tool_call_error"] is True
 
 
+def test_a_route_that_leads_nowhere_is_tried_again(db: Backend) -> None:
+    leader = ScriptedModel(asks(gives("nobody")), asks(gives("writer", call_id="c2")))
+    writer = Agent(name="Writer", model=ScriptedModel(["Text."]))
+    output = desk(db, leader, writer, mode="route").run("Please", session_id="s")
+    assert output.content == "Text."
+    assert [one["tool_call_error"] for one in output.tools] == [True, False]
+
+
 def test_a_broadcast_reaches_all_at_once_and_its_answers_come_together(db: Backend) -> None:
     meeting = threading.Barrier(2, timeout=20)
     members = [
