@@ -18,14 +18,17 @@ def edit_members(
     session_id: str,
     column: str,
     change: Callable[[dict[str, Any]], Mapping[str, object]],
+    *,
+    known: Session | None = None,
 ) -> Session:
     """Set top-level members of a JSON column; `change` gets the present ones and gives the new (None removes).
 
+    `known` is the row as it was read last: tried first, and read again if it is not like that any more.
     Done again from the start when another program was quicker. SessionNotFoundError; SessionConflictError when
     it was quicker twenty times.
     """
     for attempt in range(ATTEMPTS):
-        session = backend.get(session_id)
+        session = known if known is not None and not attempt else backend.get(session_id)
         document = getattr(session, column)
         changed = codec.patch(document, change(codec.members(document)))
         try:

@@ -56,7 +56,9 @@ class Call:
         return UNANSWERED if self.result is None else self.result
 
     def end(self, result: str, *, failed: bool, started: float | None = None) -> None:
+        """A call that failed is no answer: the model goes on."""
         self.result, self.failed = result, failed
+        self.ends_turn = self.ends_turn and not failed
         if started is not None:
             self._times = (started, time.time())
 

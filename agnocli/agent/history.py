@@ -51,15 +51,22 @@ def history(
     messages: int | None = None,
     tokens: int | None = None,
     counts: Callable[[Run], bool] = counts,
+    seen: Sequence[Run] | None = None,
 ) -> History:
     """The newest turns that fit all of the limits, oldest first. A turn goes whole or not at all.
+
+    `seen` are the newest runs, where somebody has read them just now.
 
     The newest goes along even if it alone has more messages than `messages`, but not if it has more tokens.
     """
     if runs is None and messages is not None:
         turns = _of_messages(backend, session_id, messages, counts)
     else:
-        turns = [*map(wire, recent_turns(backend, session_id, runs, counts))]
+        known = [run for run in seen or () if counts(run)]
+        if runs and len(known) >= runs:
+            turns = [wire(run) for run in known[-runs:]]
+        else:
+            turns = [wire(run) for run in recent_turns(backend, session_id, runs, counts)]
     kept = _within(turns, tokens)
     return History([one for turn in kept for one in turn], len(turns) - len(kept))
 
@@ -114,7 +121,16 @@ def _fitting(
 
 def estimated_tokens(messages: Iterable[Wire]) -> int:
     """A token is some four bytes of text in most languages and tokenizers; a message costs a few of its own."""
-    return sum(4 + len(codec.unescaped(codec.encode(one))) // 4 for one in messages)
+    return sum(
+        8 + _bytes(one["content"]) // 4 + _bytes(one.get("tool_calls")) // 4 for one in messages
+    )
+
+
+def _bytes(value: object) -> int:
+    if not value:
+        return 0
+    text = value if isinstance(value, str) else codec.line(value)
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
 
 def wire_messages(runs: Iterable[Run]) -> list[Wire]:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 
 def this_process() -> dict[str, Any]:
-    return {"host": platform.node(), "pid": os.getpid(), "started": _start_time(os.getpid())}
+    return dict(_process(os.getpid()))
+
+
+@cache
+def _process(pid: int) -> dict[str, Any]:
+    return {"host": platform.node(), "pid": pid, "started": _start_time(pid)}
 
 
 def is_gone(owner: Mapping[str, Any]) -> bool:

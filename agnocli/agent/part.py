@@ -27,6 +27,7 @@ class Part(Conversation):
         super().__init__(under.backend, under.session_id, settings)
         self.parent = context.run_id
         self._context = context
+        under.parts.append(self)
         self.stopped = under.stopped
 
     def stored(self) -> Session | None:
@@ -76,7 +77,6 @@ def delegate(
         user_id=under.settings.user_id,
     )
     part = Part(under, own, job.context)
-    under.parts.append(part)
     try:
         with closing(part.ask(task)) as events:
             for event in events:

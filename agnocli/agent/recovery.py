@@ -20,16 +20,20 @@ LOOK_BACK = 5
 
 
 class Recovery(msgspec.Struct, kw_only=True):
-    """Ids of turns now marked interrupted, and of those another program is or may be working on."""
+    """Ids of turns now marked interrupted, and of those another program is or may be working on.
+
+    `seen` are the newest runs as they were found.
+    """
 
     interrupted: list[str] = []
     running: list[str] = []
+    seen: list[Run] = []
 
 
 def recover(backend: Backend, session_id: str) -> Recovery:
     """Store unfinished turns of dead processes as CANCELLED, marked interrupted; whatever was said stays."""
-    found = Recovery()
-    for run in list(backend.runs(session_id, last=LOOK_BACK)):
+    found = Recovery(seen=list(backend.runs(session_id, last=LOOK_BACK)))
+    for run in found.seen:
         if run.status != RunStatus.RUNNING:
             continue
         if _left_behind(run):

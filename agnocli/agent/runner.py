@@ -32,7 +32,7 @@ from agnocli.errors import (
     SessionNotFoundError,
 )
 from agnocli.layout.portable import reject_unholdable
-from agnocli.records import Session, SessionBundle
+from agnocli.records import Run, Session, SessionBundle
 from agnocli.run import (
     Notice,
     RunContext,
@@ -77,6 +77,7 @@ class Conversation:
         self.stopped = False
         self.name, self._state = name, state or {}
         self._waiting: Pump | Batch | None = None
+        self._seen: list[Run] | None = None
 
     def stored(self) -> Session | None:
         """The session's row, None before its first turn. SessionConflictError when another user owns it."""
@@ -89,7 +90,12 @@ class Conversation:
 
     def recover(self) -> Recovery:
         """Mark turns that a dead process left unfinished."""
-        return recover(self.backend, self.session_id) if self.stored() else Recovery()
+        try:
+            found = recover(self.backend, self.session_id)
+        except (SessionNotFoundError, BackendNotSetUpError):
+            return Recovery()
+        self._seen = found.seen
+        return found
 
     def stop(self) -> None:
         """Stop the running answer and keep what was said; fit for a signal handler."""
@@ -111,7 +117,8 @@ class Conversation:
 
         Model errors are in the last event; errors of the backend are raised.
         """
-        self.stopped = False
+        if self.parent is None:  # else whoever stopped that means this too
+            self.stopped = False
         tools = toolbox(self.settings.tools)
         turn, request = self._begin(text, tools, replaces)
         status, failure = RunStatus.CANCELLED, None
@@ -192,10 +199,12 @@ class Conversation:
         return system_message(self.settings, state, told, user)
 
     def _past(self) -> History:
-        wanted = self.settings
+        wanted, seen = self.settings, self._seen
+        self._seen = None  # true for one moment
         return history(
             self.backend,
             self.session_id,
+            seen=seen,
             runs=wanted.history_runs,
             messages=wanted.history_messages,
             tokens=wanted.history_tokens,
@@ -332,11 +341,14 @@ class Conversation:
     def _keep(self, turn: Turn, status: RunStatus = RunStatus.RUNNING) -> None:
         """What tools made of the state, merged with what others made of it meanwhile; at the end the tokens too."""
         ended = status is not RunStatus.RUNNING
-        if ended or turn.unsaved:
-            metrics = turn.output(status).metrics if ended else {}
-            edit = turn.merged if turn.unsaved else None
-            turn.state = stored_state(keep_turn(self.backend, self.session_id, metrics, edit))
-            turn.saved = deepcopy(turn.state)
+        if not ended and not turn.unsaved:
+            return
+        metrics = turn.output(status).metrics if ended else {}
+        edit = turn.merged if turn.unsaved else None
+        known = turn.session
+        turn.session = keep_turn(self.backend, self.session_id, metrics, edit, known=known)
+        turn.state = stored_state(turn.session)
+        turn.saved = deepcopy(turn.state)
 
     def _summarize(self, turn: Turn) -> Events:
         """After the answer is stored: a summary that fails costs a notice, and the old one stays."""

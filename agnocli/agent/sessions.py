@@ -88,6 +88,8 @@ def keep_turn(
     session_id: str,
     metrics: Mapping[str, Any],
     edit: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
+    *,
+    known: Session | None = None,
 ) -> Session:
     """Count a turn's tokens into the session's, change its state, and date the session."""
 
@@ -99,7 +101,7 @@ def keep_turn(
 
     if edit is None and not counted({}, metrics):
         return backend.update(session_id, {})
-    return edit_members(backend, session_id, "session_data", changed)
+    return edit_members(backend, session_id, "session_data", changed, known=known)
 
 
 def counted(data: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, object]:

@@ -35,12 +35,11 @@ class BackendConfig(_Masked, frozen=True, kw_only=True):
     read_only: bool = False
 
 
-class AgentConfig(_Masked, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`id` and `name` are the table's key unless given. None leaves a setting to the agent's own default."""
+class _Answering(_Masked, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`id` and `name` are the table's key unless given. None leaves a setting to its own default."""
 
     id: str | None = None
     name: str | None = None
-    role: str | None = None
     description: str | None = None
     model: str | None = None
     base_url: str | None = None
@@ -64,34 +63,15 @@ class AgentConfig(_Masked, frozen=True, kw_only=True, forbid_unknown_fields=True
     user_id: str | None = None
 
 
-class TeamConfig(_Masked, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`members` are keys of the agents' table; all else is as an agent's, and the leader's."""
+class AgentConfig(_Answering, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    role: str | None = None
+
+
+class TeamConfig(_Answering, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`members` are keys of the agents' table; all else is the leader's."""
 
     members: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
-    id: str | None = None
-    name: str | None = None
-    description: str | None = None
-    model: str | None = None
-    base_url: str | None = None
-    api_key: str | None = None
-    temperature: Annotated[float, msgspec.Meta(ge=0)] | None = None
-    max_tokens: Positive | None = None
     mode: Mode = "coordinate"
-    instructions: str | tuple[str, ...] | None = None
-    markdown: bool = False
-    add_history_to_context: bool = True
-    num_history_runs: Count | None = None
-    num_history_messages: Count | None = None
-    max_history_tokens: Positive | None = None
-    tools: tuple[str, ...] = ()
-    tool_call_limit: Count | None = None
-    session_state: dict[str, Any] | None = None
-    add_session_state_to_context: bool = False
-    enable_session_summaries: bool = False
-    session_summary_num_runs: Positive | None = None
-    summary_model: str | None = None
-    retries: Count = 0
-    user_id: str | None = None
 
 
 class Config(_Masked, frozen=True, kw_only=True):

@@ -136,9 +136,9 @@ def test_a_run_that_cannot_be_read_does_not_stop_the_conversation() -> None:
     ]
 
 
-def said(backend: CountingDb, **limits: int | None) -> list[str]:
+def said(backend: CountingDb, *, runs: int | None = None, messages: int | None = None) -> list[str]:
     """First words of the turns that are sent."""
-    found = history(backend, "s", **{"runs": None, **limits})
+    found = history(backend, "s", runs=runs, messages=messages)
     return [one["content"] for one in found.messages if one["role"] == "user"]
 
 

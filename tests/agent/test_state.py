@@ -161,9 +161,11 @@ def test_the_model_sees_the_state_as_json(db: Backend) -> None:
 
 def test_state_is_stored_before_the_turn_is_over(db: Backend) -> None:
     seen: list[State] = []
-    agent = shop(
-        db, asks(call("add_item", item="milk")), [lambda: seen.append(agent.get_session_state("s")), "ok"]
-    )  # fmt: skip
+
+    def look() -> None:
+        seen.append(shop(db).get_session_state("s"))
+
+    agent = shop(db, asks(call("add_item", item="milk")), [look, "ok"])
     agent.run("buy", session_id="s")
     assert seen == [{"items": ["milk"]}]
 

@@ -20,7 +20,7 @@ from agnocli.team import Team
 from agnocli.team.team import Team as TheSameTeam
 from agnocli.testing.scripted_model import ScriptedModel
 
-from .test_tools import asks, call, results
+from .test_tools import asks, call, results, stopping
 
 DELEGATE = "delegate_task_to_member"
 
@@ -104,6 +104,14 @@ def test_a_routed_request_is_answered_by_its_member(db: Backend) -> None:
     answered, refused = data(run)["messages"][3:]
     assert (answered["content"], answered["stop_after_tool_call"]) == ("I read.", True)
     assert refused["tool_call_error"] is True
+
+
+def test_a_route_that_leads_nowhere_is_tried_again(db: Backend) -> None:
+    leader = ScriptedModel(asks(gives("nobody")), asks(gives("writer", call_id="c2")))
+    writer = Agent(name="Writer", model=ScriptedModel(["Text."]))
+    output = desk(db, leader, writer, mode="route").run("Please", session_id="s")
+    assert output.content == "Text."
+    assert [one["tool_call_error"] for one in output.tools] == [True, False]
 
 
 def test_a_broadcast_reaches_all_at_once_and_its_answers_come_together(db: Backend) -> None:
@@ -243,8 +251,7 @@ def test_stopping_a_team_stops_the_member_at_work(db: Backend) -> None:
     member = ScriptedModel(["half", speaking.set, lambda: go_on.wait(20), "more"])
     team = desk(db, ScriptedModel(asks(gives("writer"))), Agent(name="Writer", model=member))
     talk = team.conversation("s")
-    stopper = threading.Thread(target=lambda: speaking.wait(20) and talk.stop())
-    stopper.start()
+    stopper = stopping(talk, speaking)
     *_, ended = talk.ask("Go")
     stopper.join(20)
     go_on.set()

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 
 from agnocli.abc import Backend, ModelFinished
 from agnocli.agent import Agent, runner
+from agnocli.agent.runner import Conversation
 from agnocli.agent.tools import tool_of, toolbox
 from agnocli.db.sqlite import SqliteDb
 from agnocli.errors import ModelError, UsageError
@@ -424,7 +425,8 @@ def test_what_is_about_to_be_done_is_stored_before_it_is_done(db: Backend) -> No
 
 
 def test_each_result_is_stored_before_the_slowest_is_there(db: Backend) -> None:
-    quick_is_stored, seen = threading.Event(), []
+    quick_is_stored = threading.Event()
+    seen: list[str | None] = []
 
     def quick() -> str:
         return "quick"
@@ -444,6 +446,18 @@ def test_each_result_is_stored_before_the_slowest_is_there(db: Backend) -> None:
     assert [one["result"] for one in output.tools] == ["quick", "slow"]
 
 
+def stopping(talk: Conversation, when: threading.Event) -> threading.Thread:
+    """Stops the turn from another thread."""
+
+    def stop() -> None:
+        when.wait(20)
+        talk.stop()
+
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    return stopper
+
+
 def test_stopping_does_not_wait_for_a_function_that_hangs(db: Backend) -> None:
     hanging, go_on = threading.Event(), threading.Event()
 
@@ -454,8 +468,7 @@ def test_stopping_does_not_wait_for_a_function_that_hangs(db: Backend) -> None:
 
     model = ScriptedModel(asks(call("hang")))
     talk = Agent(model=model, db=db, tools=[hang]).conversation("s")
-    stopper = threading.Thread(target=lambda: hanging.wait(20) and talk.stop())
-    stopper.start()
+    stopper = stopping(talk, hanging)
     *_, ended = talk.ask("go")
     stopper.join(20)
     assert isinstance(ended, RunEnded)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agnocli import codec
-from agnocli.abc import TextDelta
+from agnocli.run import RunContent
 from agnocli.testing.openai_server import Answer, CutOff, Error, Gate, tool_call
 from tests.interop.agno_env import FIRST_THREE
 from tests.interop.conftest import Serve
@@ -94,7 +94,7 @@ def test_it_finds_each_run_by_its_id(agno: RealAgno, talk: Talk, file: Path, ser
 def stop_after_first_word(talk: Talk, at: str) -> None:
     conversation = talk.conversation("s1", at)
     for event in conversation.ask("stop me"):
-        if isinstance(event, TextDelta):
+        if isinstance(event, RunContent):
             conversation.stop()
 
 
@@ -160,11 +160,18 @@ def test_a_tool_call_nobody_answered_does_not_spoil_its_next_prompt(
     agno: RealAgno, talk: Talk, file: Path, serve: Serve
 ) -> None:
     call = tool_call("weather", {"city": "Rome"})
-    server = serve(Answer("", tool_calls=[call], finish_reason="tool_calls"), Answer("Well"))
+    asked = Answer("", tool_calls=[call], finish_reason="tool_calls")
+    server = serve(asked, Answer("No idea"), Answer("Well"))
     talk("s1", "Weather?", at=server.base_url)
     agno("agents.run", str(file), server.base_url, "s1", ["Well?"], add_history_to_context=True)
     roles = [(one["role"], one.get("tool_call_id")) for one in server.requests[-1]["messages"]]
-    assert roles == [("user", None), ("assistant", None), ("tool", call["id"]), ("user", None)]
+    assert roles == [
+        ("user", None),
+        ("assistant", None),
+        ("tool", call["id"]),
+        ("assistant", None),
+        ("user", None),
+    ]
 
 
 def test_a_new_name_is_seen_and_nothing_else_changed(
