@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from typing import Any
 
+import msgspec
+
 from agnocli import codec
 from agnocli.abc import Capabilities
 from agnocli.records import (
@@ -52,20 +54,24 @@ class BundleDigest:
     def _add(
         self, record: Session | Run, columns: Iterable[str], documents: tuple[str, ...]
     ) -> None:
+        if self._exact:
+            self._hash.update(_packed(record))
+            return
         plain = [getattr(record, name) for name in columns if name not in documents]
         extra = sorted((name, repr(value)) for name, value in record.extra.items())
+        self._hash.update(repr((plain, extra)).encode("utf-8", "surrogatepass"))
         found: list[Document | None] = [getattr(record, name) for name in documents]
-        if self._exact:
-            sizes = [None if one is None else len(one) for one in found]
-            self._update(repr((plain, extra, record.expires_at, sizes)))
-            for document in found:
-                self._hash.update(document or b"")
-            return
-        self._update(repr((plain, extra)))
         self._hash.update(codec.digest(found).encode("ascii"))
 
-    def _update(self, text: str) -> None:
-        self._hash.update(text.encode("utf-8", "surrogatepass"))
+
+_pack = msgspec.msgpack.Encoder(enc_hook=repr)
+
+
+def _packed(record: Session | Run) -> bytes:
+    try:
+        return _pack.encode(record)
+    except UnicodeEncodeError:  # half a character in a column
+        return repr(record).encode("utf-8", "surrogatepass")
 
 
 class Comparison:

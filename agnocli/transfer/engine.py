@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
@@ -19,6 +18,7 @@ from agnocli.abc import (
     SessionQuery,
     Sink,
     Source,
+    Wanted,
 )
 from agnocli.errors import (
     AgnoCLIError,
@@ -92,7 +92,7 @@ class Transfer:
         self._selection = Selection(source, options)
         self._copier = Copier(source, sink, self._selection, options, ledger, quarantine)
         self._can: Capabilities = sink.capabilities
-        self._verified = Counts()
+        self._before, self._verified = ledger.outcomes(), Counts()
         self._respelled: dict[str, int] = {}
         self._total = total(source, self._selection)
         self.report = TransferReport(
@@ -145,9 +145,7 @@ class Transfer:
             )
 
     def _tell_copied(self) -> None:
-        outcomes = self._ledger.outcomes() if self._ledger.resumed else self._copier.done
-        counts = sum_of(outcomes)
-        self._tell(Phase.COPY, counts)
+        self._tell(Phase.COPY, sum_of(self._before, self._copier.done))
 
     def _tell_now_and_then(self, phase: Phase, counts: Counts) -> None:
         if time.monotonic() - self._told > EVERY:
@@ -185,6 +183,7 @@ class Transfer:
 
     def _judge(self, copy: Source, pending: set[str] | None) -> list[Verdict]:
         """Those that are not the same."""
+        self._changes = self._ledger.count_changes()
         if self._options.verify is Verify.COUNT and isinstance(copy, Searchable):
             return list(self._miscounted(copy))
         bad = []
@@ -210,10 +209,16 @@ class Transfer:
         )
 
     def _adapted(self, bundle: SessionBundle) -> SessionBundle:
+        if not self._changes:
+            return bundle
         entry = self._ledger.entry(bundle.session.session_id)
         return self._copier.adapter.adapt(bundle) if entry and entry.adapted else bundle
 
-    def _to_verify(self, pending: set[str] | None) -> Any:
+    def _to_verify(self, pending: set[str] | None) -> Wanted | None:
+        """None for all that are meant."""
+        full = self._options.verify is Verify.FULL and pending is None
+        if full and "skipped" not in self._ledger.outcomes() and not self._ledger.count_set_aside():
+            return None
         sample = None
         if self._options.verify is Verify.SAMPLE and pending is None:
             sample = Shard(1, max(1, (self._total or 0) // SAMPLE))
@@ -284,12 +289,13 @@ class Transfer:
         return report
 
 
-def sum_of(outcomes: dict[str, Counts]) -> Counts:
+def sum_of(*outcomes: dict[str, Counts]) -> Counts:
     whole = Counts()
-    for one in outcomes.values():
-        whole.sessions += one.sessions
-        whole.runs += one.runs
-        whole.bytes += one.bytes
+    for counts in outcomes:
+        for one in counts.values():
+            whole.sessions += one.sessions
+            whole.runs += one.runs
+            whole.bytes += one.bytes
     return whole
 
 

@@ -11,7 +11,7 @@ from agnocli.abc import Capabilities, Readable, Source, Wanted
 from agnocli.errors import AgnoCLIError, BackendNotSetUpError
 from agnocli.layout.compare import BundleDigest, Comparison
 from agnocli.records import SessionBundle
-from agnocli.transfer.batching import Parcel, ReadAhead
+from agnocli.transfer.batching import Parcel, ReadAhead, Sizer, batches
 from agnocli.transfer.idset import IdSet
 from agnocli.transfer.ledger import Entry, Job, Ledger
 from agnocli.transfer.reading import Reading, patiently
@@ -33,6 +33,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 MISSING = "is missing"
+COMPARED_BYTES = 2 * 2**20
+"""That are read of each side before they are compared."""
 
 
 class Pairs:
@@ -112,7 +114,7 @@ class Pairs:
     def _parcels(self, source: Source, wanted: Wanted | None) -> Iterator[Parcel]:
         bundles = self._reading(source, wanted)
         with closing(bundles), ReadAhead(bundles) as ahead:
-            yield from ahead
+            yield from batches(ahead, Sizer(COMPARED_BYTES))
 
     def _verdict(self, one: SessionBundle, other: SessionBundle) -> Verdict:
         compared = Comparison(self._adapt(one), other, self._can)
