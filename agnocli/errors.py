@@ -48,15 +48,15 @@ class UsageError(AgnoCLIError):
 
 
 class ConfigError(AgnoCLIError):
-    pass
+    default_hint = "`agno config check` looks at the whole file; config.example.toml has every key"
 
 
 class DriverMissingError(ConfigError):
-    pass
+    default_hint = None
 
 
 class BackendError(AgnoCLIError):
-    pass
+    default_hint = "`agno backends check` looks at it more closely"
 
 
 class BackendUnavailableError(BackendError):

@@ -72,7 +72,10 @@ class _File:
             written: dict[str, Any] = tomllib.loads(self.text)
         except (ValueError, RecursionError) as error:
             reason = "nested too deeply" if isinstance(error, RecursionError) else error
-            raise ConfigError(f"{self.path}: not valid TOML: {reason}") from error
+            raise ConfigError(
+                f"{self.path}: not valid TOML: {reason}",
+                hint="mend that line, or do without the file for now: --config none",
+            ) from error
         return written
 
     def config(self) -> Config:

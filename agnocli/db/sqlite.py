@@ -54,9 +54,7 @@ def _translate(error: Exception, address: str) -> AgnoCLIError:
         )
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
         return _damaged(error, address)
-    return BackendError(
-        f"{address}: {error}", hint="`agno backends check` looks at it more closely"
-    )
+    return BackendError(f"{address}: {error}")
 
 
 def _damaged(error: sqlite3.Error, address: str) -> LayoutError:

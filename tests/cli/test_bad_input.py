@@ -126,7 +126,7 @@ def test_a_read_only_backend_is_exit_12(agno: Agno, command: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "words", "hint"),
     [
-        ("default_backend = [", "not valid TOML", ""),
+        ("default_backend = [", "not valid TOML", "--config none"),
         ("default_bakend = 'x'", "line 1: default_bakend: unknown key", "'default_backend'"),
         (
             "[backends.b]\ntype = 'sqlite'\nfile = 'x'",

@@ -13,6 +13,7 @@ from agnocli.testing.records import sample_bundle
 from tests.cli.conftest import Agno, ended, fingerprint
 
 HEAVY = {
+    "_hashlib",
     "asyncio",
     "httpx",
     "httpx2",

@@ -68,7 +68,8 @@ def _check(app: App) -> int:
     if not app.json({"path": place, "ok": not found, "problems": found}):
         for problem in found:
             sys.stdout.write(f"{problem}\n")
-        app.note(f"{place}: {len(found)} problems" if found else f"{place}: all right")
+        many = "1 problem" if len(found) == 1 else f"{len(found)} problems"
+        app.note(f"{place}: {many if found else 'all right'}")
     return 6 if found else 0
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from enum import StrEnum
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -152,6 +151,8 @@ def file_name(session_id: str) -> str:
     safe = re.sub(r"[^A-Za-z0-9._-]+", "_", session_id).strip("._")[:80]
     if safe == session_id and safe.partition(".")[0].upper() not in _RESERVED:
         return safe
+    from hashlib import blake2b  # every listing loads this module
+
     mark = blake2b(session_id.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
     return f"{safe or 'session'}-{mark}"
 

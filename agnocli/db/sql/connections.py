@@ -90,7 +90,8 @@ class Connections:
                     self._abandon(cursor)
                     raise
             finally:
-                cursor.close()
+                if self._writer is not None:  # else its cursors are closed with it
+                    cursor.close()
 
     def _abandon(self, cursor: DBCursor) -> None:
         try:
