@@ -15,7 +15,7 @@ from agnocli import codec
 from agnocli.abc import Backend, ChatModel, ChatRequest, ModelFinished
 from agnocli.agent import summary
 from agnocli.agent.asking import first_request, next_request
-from agnocli.agent.calls import Batch, Call, Job
+from agnocli.agent.calls import Batch, Call, Job, written_as_text
 from agnocli.agent.history import History, history
 from agnocli.agent.prompt import system_message
 from agnocli.agent.pump import Pump, Stopped
@@ -142,6 +142,9 @@ class Conversation:
         """Model and tools by turns, until the model has nothing more to ask for."""
         for _ in range(MAX_REQUESTS):
             answer = yield from self._listen(turn, request)
+            if written := written_as_text(answer.text, tools):
+                answer.take(Call(written))
+                yield turn.notice("the model wrote a tool call as text; it is run all the same")
             if not answer.calls:
                 return
             yield from self._work(turn, answer.calls, tools)
@@ -366,8 +369,7 @@ class Conversation:
         try:
             made = summary.make(summary.stored(session), fresh, model, self._complete)
         except (ModelError, Stopped) as error:
-            turn.notices.append(f"no new summary: {error or 'stopped'}")
-            yield Notice(turn.notices[-1])
+            yield turn.notice(f"no new summary: {error or 'stopped'}")
         else:
             assert made is not None
             summary.keep(self.backend, session, made)

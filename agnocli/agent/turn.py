@@ -15,7 +15,7 @@ from agnocli.agent.settings import ChatSettings
 from agnocli.agent.state import merge, over
 from agnocli.layout.derive import run_row
 from agnocli.records import Run, Session
-from agnocli.run import ReasoningContent, RunContent, RunOutput, RunStatus
+from agnocli.run import Notice, ReasoningContent, RunContent, RunOutput, RunStatus
 
 OURS = "agnocli"
 """The key in a run's metadata for what Agno has no field for."""
@@ -55,6 +55,11 @@ class Answer:
 
     def finish(self, finished: ModelFinished) -> None:
         self.finished, self._seconds = finished, time.perf_counter() - self._started
+
+    def take(self, call: Call) -> None:
+        """The text was a call, and is none of the answer."""
+        self.said.clear()
+        self.calls.append(call)
 
     @property
     def tokens(self) -> dict[str, int]:
@@ -141,6 +146,10 @@ class Turn:
         if isinstance(event, ReasoningDelta):
             return ReasoningContent(event.text)
         return RunContent(BETWEEN + event.text if begins else event.text)
+
+    def notice(self, text: str) -> Notice:
+        self.notices.append(text)
+        return Notice(text)
 
     @property
     def calls(self) -> list[Call]:
