@@ -15,7 +15,7 @@ from agnocli import codec
 from agnocli.abc import Backend, ChatModel, ChatRequest, ModelFinished
 from agnocli.agent import summary
 from agnocli.agent.asking import first_request, next_request
-from agnocli.agent.calls import Batch, Call, Job, written_as_text
+from agnocli.agent.calls import Batch, Call, Job
 from agnocli.agent.history import History, history
 from agnocli.agent.prompt import system_message
 from agnocli.agent.pump import Pump, Stopped
@@ -142,8 +142,7 @@ class Conversation:
         """Model and tools by turns, until the model has nothing more to ask for."""
         for _ in range(MAX_REQUESTS):
             answer = yield from self._listen(turn, request)
-            if written := written_as_text(answer.text, tools):
-                answer.take(Call(written))
+            if request.tool_choice != "none" and turn.reads_a_call(answer, tools):
                 yield turn.notice("the model wrote a tool call as text; it is run all the same")
             if not answer.calls:
                 return

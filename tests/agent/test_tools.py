@@ -509,6 +509,16 @@ def test_a_call_that_is_written_as_text_is_run_and_told_of(db: Backend, text: st
     assert "content" not in asked
 
 
+def test_a_call_written_again_or_at_the_limit_is_an_answer(db: Backend) -> None:
+    text = '{"name": "add_item", "arguments": {"item": "tea"}}'
+    again = ScriptedModel([text], [text])
+    output = Agent(model=again, db=db, tools=[add_item]).run("go", session_id="s")
+    assert (output.content, len(output.tools)) == (text, 1)
+    limited = ScriptedModel([text], [text.replace("tea", "milk")])
+    agent = Agent(model=limited, db=db, tools=[add_item], tool_call_limit=1)
+    assert "milk" in agent.run("go", session_id="t").content
+
+
 @pytest.mark.parametrize(
     "text",
     [
