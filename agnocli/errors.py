@@ -41,6 +41,8 @@ class AgnoCLIError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint or self.default_hint
+        if self.hint:
+            self.add_note(f"hint: {self.hint}")  # for whoever sees a traceback
 
 
 class UsageError(AgnoCLIError):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -23,6 +24,8 @@ UNANSWERED = "Error: interrupted before this call gave a result."
 
 PATIENCE = 10.0
 """Seconds that a stopped agent is waited for."""
+
+_FENCE = re.compile(r"^```\w*\n(.*?)\n?```$", re.DOTALL)
 
 _LATER = (
     "requires_confirmation", "confirmed", "confirmation_note", "requires_user_input", "user_input_schema",
@@ -106,6 +109,22 @@ def _read(written: object) -> tuple[dict[str, Any], str | None]:
     if not isinstance(value, dict):
         return {}, "the arguments are no JSON object"
     return value, None
+
+
+def written_as_text(text: str, names: Collection[str]) -> dict[str, Any] | None:
+    """A call that a small model wrote as its whole answer, `{"name": …, "arguments": …}`, instead of making it."""
+    fenced = _FENCE.match(text.strip())
+    try:
+        value = codec.decode(fenced[1] if fenced else text)
+    except CodecError:
+        return None
+    if not isinstance(value, dict) or value.get("name") not in names:
+        return None
+    arguments = value.get("arguments", value.get("parameters"))
+    if not isinstance(arguments, dict) or len(value) != 2:
+        return None
+    function = {"name": value["name"], "arguments": codec.line(arguments)}
+    return {"id": f"call_{uuid.uuid4().hex}", "type": "function", "function": function}
 
 
 class Job(msgspec.Struct, kw_only=True):

@@ -142,6 +142,8 @@ class Conversation:
         """Model and tools by turns, until the model has nothing more to ask for."""
         for _ in range(MAX_REQUESTS):
             answer = yield from self._listen(turn, request)
+            if request.tool_choice != "none" and turn.reads_a_call(answer, tools):
+                yield turn.notice("the model wrote a tool call as text; it is run all the same")
             if not answer.calls:
                 return
             yield from self._work(turn, answer.calls, tools)
@@ -366,8 +368,7 @@ class Conversation:
         try:
             made = summary.make(summary.stored(session), fresh, model, self._complete)
         except (ModelError, Stopped) as error:
-            turn.notices.append(f"no new summary: {error or 'stopped'}")
-            yield Notice(turn.notices[-1])
+            yield turn.notice(f"no new summary: {error or 'stopped'}")
         else:
             assert made is not None
             summary.keep(self.backend, session, made)

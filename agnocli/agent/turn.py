@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
 from agnocli.abc import ModelFinished, ReasoningDelta, TextDelta
-from agnocli.agent.calls import Call
+from agnocli.agent.calls import Call, written_as_text
 from agnocli.agent.owner import this_process
 from agnocli.agent.settings import ChatSettings
 from agnocli.agent.state import merge, over
 from agnocli.layout.derive import run_row
 from agnocli.records import Run, Session
-from agnocli.run import ReasoningContent, RunContent, RunOutput, RunStatus
+from agnocli.run import Notice, ReasoningContent, RunContent, RunOutput, RunStatus
 
 OURS = "agnocli"
 """The key in a run's metadata for what Agno has no field for."""
@@ -122,6 +122,7 @@ class Turn:
         self.error: str | None = None
         self.index: int | None = None
         self._replaces, self._parent = replaces, parent
+        self._spoken = False
         self._ids = {role: str(uuid.uuid4()) for role in ("system", "user")}
         self._created = int(time.time())
         self._started = time.perf_counter()
@@ -136,11 +137,27 @@ class Turn:
     def hear(self, event: TextDelta | ReasoningDelta) -> RunContent | ReasoningContent:
         """Take a piece of the answer; the event that tells of it."""
         answer = self.answers[-1]
-        begins = isinstance(event, TextDelta) and not answer.said and bool(self.content)
+        begins = isinstance(event, TextDelta) and not answer.said and self._spoken
+        self._spoken = self._spoken or isinstance(event, TextDelta)
         answer.hear(event)
         if isinstance(event, ReasoningDelta):
             return ReasoningContent(event.text)
         return RunContent(BETWEEN + event.text if begins else event.text)
+
+    def reads_a_call(self, answer: Answer, tools: Collection[str]) -> bool:
+        """Whether the answer is a call written as text, which it then becomes; the same one is taken but once."""
+        if answer.calls or (written := written_as_text(answer.text, tools)) is None:
+            return False
+        call = Call(written)
+        if any((one.name, one.arguments) == (call.name, call.arguments) for one in self.calls):
+            return False
+        answer.said.clear()
+        answer.calls.append(call)
+        return True
+
+    def notice(self, text: str) -> Notice:
+        self.notices.append(text)
+        return Notice(text)
 
     @property
     def calls(self) -> list[Call]:

@@ -489,6 +489,53 @@ def test_an_earlier_turns_calls_go_along_with_their_results(db: Backend) -> None
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "add_item", "arguments": {"item": "tea"}}',
+        '```json\n{"name": "add_item", "parameters": {"item": "tea"}}\n```',
+    ],
+    ids=["plain", "fenced"],
+)
+def test_a_call_that_is_written_as_text_is_run_and_told_of(db: Backend, text: str) -> None:
+    model = ScriptedModel([text], ["Done."])
+    output = Agent(model=model, db=db, tools=[add_item]).run("go", session_id="s")
+    assert results(model) == ["1 x tea"]
+    assert output.content == "Done."
+    assert "as text" in output.notices[0]
+    (run,) = db.runs("s")
+    asked = data(run)["messages"][1]
+    assert asked["tool_calls"][0]["function"]["name"] == "add_item"
+    assert "content" not in asked
+
+
+def test_a_call_written_again_or_at_the_limit_is_an_answer(db: Backend) -> None:
+    text = '{"name": "add_item", "arguments": {"item": "tea"}}'
+    again = ScriptedModel([text], [text])
+    output = Agent(model=again, db=db, tools=[add_item]).run("go", session_id="s")
+    assert (output.content, len(output.tools)) == (text, 1)
+    limited = ScriptedModel([text], [text.replace("tea", "milk")])
+    agent = Agent(model=limited, db=db, tools=[add_item], tool_call_limit=1)
+    assert "milk" in agent.run("go", session_id="t").content
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "other", "arguments": {"item": "tea"}}',
+        '{"name": "add_item"}',
+        'Say {"name": "add_item", "arguments": {"item": "tea"}}',
+        '{"name": "add_item", "arguments": {}, "note": 1}',
+        '["add_item"]',
+        "",
+    ],
+    ids=["unknown", "no arguments", "words", "more", "list", "empty"],
+)
+def test_what_is_no_call_stays_an_answer(db: Backend, text: str) -> None:
+    output = Agent(model=ScriptedModel([text]), db=db, tools=[add_item]).run("go", session_id="s")
+    assert (output.content, output.tools) == (text, ())
+
+
 def test_a_call_that_is_not_allowed_is_not_run(db: Backend) -> None:
     from msgspec.structs import replace
 
