@@ -167,17 +167,21 @@ def _serve(recipe: Recipe, home: Path, place: Path, told: int) -> int:
 
 def _start(recipe: Recipe, home: Path) -> tuple[int, subprocess.Popen[bytes] | None]:
     """A server that answers, or None. A port that was free may be taken by now: then another is tried."""
-    user = recipe.user if os.geteuid() == 0 else None
     for _ in range(ATTEMPTS):
         port = free_port()
-        with (home / "server.log").open("w") as log:
-            server = subprocess.Popen(
-                recipe.command(home, port), stdout=log, stderr=log, user=user, cwd=home
-            )
+        server = _begun(recipe, home, port)
         if _waited_for(recipe, server, port):
             return port, server
         _stop(server, signal.SIGKILL)
     return port, None
+
+
+def _begun(recipe: Recipe, home: Path, port: int) -> subprocess.Popen[bytes]:
+    user = recipe.user if os.geteuid() == 0 else None
+    with (home / "server.log").open("w") as log:
+        return subprocess.Popen(
+            recipe.command(home, port), stdout=log, stderr=log, user=user, cwd=home
+        )
 
 
 def _waited_for(recipe: Recipe, server: subprocess.Popen[bytes], port: int) -> bool:
@@ -198,6 +202,7 @@ def _stop(server: subprocess.Popen[bytes], how: signal.Signals) -> None:
         server.wait(PATIENCE)
     except subprocess.TimeoutExpired:
         server.kill()
+        server.wait(PATIENCE)
 
 
 def memory() -> str | None:
@@ -228,3 +233,36 @@ def run(command: list[str], user: str | None = None) -> None:
     )
     if done.returncode:
         raise MissingError(f"{command[0]} failed: {done.stderr or done.stdout}")
+
+
+class OwnServer:
+    """A server of one test, which may be stopped and come back on what it kept."""
+
+    def __init__(self, kind: str) -> None:
+        self._recipe = recipe(kind)
+        self._home = Path(tempfile.mkdtemp(prefix=f"agnocli-own-{kind}-", dir=memory()))
+        try:
+            with needed():
+                if self._recipe.user and os.geteuid() == 0:
+                    self._home.chmod(0o755)
+                self._recipe.prepare(self._home)
+            self._port, self._server = _start(self._recipe, self._home)
+            assert self._server is not None, (self._home / "server.log").read_text()
+        except BaseException:
+            shutil.rmtree(self._home, ignore_errors=True)
+            raise
+
+    @property
+    def url(self) -> str:
+        return self._recipe.url(self._port)
+
+    def restart(self, how: signal.Signals) -> None:
+        assert self._server is not None
+        _stop(self._server, how)
+        self._server = _begun(self._recipe, self._home, self._port)
+        assert _waited_for(self._recipe, self._server, self._port)
+
+    def stop(self) -> None:
+        if self._server is not None:
+            _stop(self._server, signal.SIGKILL)
+        shutil.rmtree(self._home, ignore_errors=True)
