@@ -257,7 +257,7 @@ class SQLStore:
         with self._looking() as (cursor, found, each):
             ids = reading.wanted_ids(cursor, found, after, wanted)
             for bundle in reading.bundles(cursor, found, ids, each):
-                yield Cursor(bundle.session.session_id), bundle
+                yield Cursor(bundle.session.session_id), self._handed_over(bundle)
 
     def ids(self) -> Iterator[str]:
         after = None
@@ -272,7 +272,17 @@ class SQLStore:
     def read(self, session_ids: Sequence[str]) -> Iterator[SessionBundle]:
         with self._looking() as (cursor, found, each):
             ids = (one for one in dict.fromkeys(session_ids) if fits(one, found.can))
-            yield from reading.bundles(cursor, found, reading.chunks(ids, found), each)
+            for bundle in reading.bundles(cursor, found, reading.chunks(ids, found), each):
+                yield self._handed_over(bundle)
+
+    def _handed_over(self, bundle: SessionBundle) -> SessionBundle:
+        """Runs that are still to be read fail as all else does."""
+        session, runs = bundle
+        return bundle if isinstance(runs, tuple) else SessionBundle(session, self._guarded(runs))
+
+    def _guarded(self, runs: Iterable[Run]) -> Iterator[Run]:
+        with self._connections.translated():
+            yield from runs
 
     def find(self, query: SessionQuery) -> Page:
         return finding.find(self._connections, self._statements, query)
