@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import select
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any
@@ -202,7 +202,7 @@ class _Cursor(Cursor):  # type: ignore[misc]
         return super().execute(query, args)
 
 
-def _insert(cursor: Any, insert: Insert, rows: Sequence[Sequence[Any]]) -> None:
+def _insert(cursor: Any, insert: Insert, rows: Iterable[Sequence[Any]]) -> None:
     connection: _Connection = cursor.connection
     for statement in literals.statements(insert, rows, connection.escape):
         connection.check(statement)

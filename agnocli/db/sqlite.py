@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 from msgspec.structs import replace
 
 from agnocli.abc import Backend, Capabilities
-from agnocli.db.sql.dialect import DBCursor, Dialect
+from agnocli.db.sql.dialect import DBCursor, Dialect, no_check
 from agnocli.db.sql.options import text_options
 from agnocli.db.sql.store import SQLStore
 from agnocli.errors import (
@@ -26,6 +27,9 @@ from agnocli.layout import names
 
 LOCK_SECONDS = 10.0
 """How long a write waits for another program's."""
+LOAD_CACHE_KB, LOAD_PAGE = 32 * 2**10, 16384
+_LOADED = 0x61676E6F
+"""As the user_version of a file: a load has made it, and not yet turned it into WAL mode."""
 
 
 def _translate(error: Exception, address: str) -> AgnoCLIError:
@@ -89,6 +93,14 @@ def _full_tables(cursor: DBCursor) -> tuple[str, ...]:
     return tuple(name for (name,) in cursor.fetchall())
 
 
+def _index_names(cursor: DBCursor, table: str) -> tuple[str, ...]:
+    cursor.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL",
+        [table],
+    )
+    return tuple(name for (name,) in cursor.fetchall())
+
+
 _DUPLICATE = {
     sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
     sqlite3.SQLITE_CONSTRAINT_UNIQUE,
@@ -119,11 +131,13 @@ DIALECT = Dialect(
     table_columns=_table_columns,
     table_names=_table_names,
     full_tables=_full_tables,
+    index_names=_index_names,
     # bytes in and out: the text is never decoded, so nothing in it can fail or change
     read_document="CAST({} AS BLOB)",
     bind_document="CAST({} AS TEXT)",
     size="LENGTH(CAST({} AS BLOB))",
     begin_write="BEGIN IMMEDIATE",
+    check=no_check,
     is_duplicate=_is_duplicate,
     is_unfit=_is_unfit,
 )
@@ -146,6 +160,7 @@ class SqliteDb(SQLStore):
         table_name: str | None = None,
         read_only: bool = False,
     ) -> None:
+        self._loads = False
         self.path = (
             Path(_url_path(db_url) if db_url else db_file or "agno.db").expanduser().absolute()
         )
@@ -205,12 +220,32 @@ class SqliteDb(SQLStore):
             return False
         return os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
 
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """A new file is filled with a rollback journal, which is as safe as WAL and writes each page but once."""
+        self._loads = True
+        try:
+            with super().loading():
+                yield
+        finally:
+            self._loads = False
+            self._connections.close()
+            if self.path.exists() and not self._read_only:
+                self._open_writer(create=False).close()
+
     def _open_writer(self, create: bool) -> sqlite3.Connection:
         if not self.path.exists() and not create:
             raise self._nothing_there()
         if not self.path.exists() or not self.path.stat().st_size:
             self._create_file()
-        return self._connect("rw")
+        connection = self._connect("rw")
+        if self._loads:
+            connection.execute(f"PRAGMA cache_size = -{LOAD_CACHE_KB}")
+            if connection.execute("PRAGMA journal_mode").fetchone() == ("delete",):
+                connection.execute("PRAGMA journal_mode = TRUNCATE")
+        elif connection.execute("PRAGMA user_version").fetchone() == (_LOADED,):
+            self._into_wal(connection)
+        return connection
 
     def _create_file(self) -> None:
         try:
@@ -221,15 +256,21 @@ class SqliteDb(SQLStore):
                 f"{self.path} cannot be made: {error.strerror}",
                 hint="give another place with -b sqlite:///PATH",
             ) from error
-        connection = self._connect("rw")
+        with closing(self._connect("rw")) as connection:
+            if self._loads:
+                connection.execute(f"PRAGMA page_size = {LOAD_PAGE}")
+                connection.execute(f"PRAGMA user_version = {_LOADED}")
+            else:
+                self._into_wal(connection)
+
+    def _into_wal(self, connection: sqlite3.Connection) -> None:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA user_version = 0")
         except sqlite3.OperationalError as error:
-            # another process is making this file at the same moment, and sets the mode itself
+            # another process makes or fills this file at the same moment, and sets the mode itself
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
-        finally:
-            connection.close()
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         if self.path.is_dir():

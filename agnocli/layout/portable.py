@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Any
 
 from agnocli import codec
@@ -21,8 +22,13 @@ from agnocli.records import (
 )
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_LARGE_EXPONENT = re.compile(rb"[eE]\+?\d{3,}(?:[\s,\]}]|$)")
+_NUMBERS = bytes.maketrans(b"E123456789", b"e" + b"0" * 9)
+_BEHIND_NUMBERS = {b",", b"]", b"}", b" ", b"\n", b"\r", b"\t", b""}
 _INT64 = range(-(2**63), 2**63)
+_columns: dict[type, Callable[[Any], tuple[Any, ...]]] = {
+    Session: attrgetter(*(one for one in SESSION_COLUMNS if one not in SESSION_DOCUMENTS)),
+    Run: attrgetter(*(one for one in RUN_COLUMNS if one != "run_data")),
+}
 
 
 def reject_unholdable(record: Session | Run, can: Capabilities) -> None:
@@ -32,7 +38,7 @@ def reject_unholdable(record: Session | Run, can: Capabilities) -> None:
     """
     documents = SESSION_DOCUMENTS if isinstance(record, Session) else ("run_data",)
     columns = SESSION_COLUMNS if isinstance(record, Session) else RUN_COLUMNS
-    for name in columns:
+    for name in documents if _are_plain(_columns[type(record)](record), can) else columns:
         value = getattr(record, name)
         if name in documents:
             found = _in_document(value, can, name) if value is not None else None
@@ -40,6 +46,15 @@ def reject_unholdable(record: Session | Run, can: Capabilities) -> None:
             found = _in_column(name, value, can)
         if found:
             raise RecordRejectedError(record.session_id, *found)
+
+
+def reject_odd_numbers(record: Session | Run, can: Capabilities) -> None:
+    """As `reject_unholdable`, for a backend that by itself refuses whatever else it cannot hold."""
+    documents = SESSION_DOCUMENTS if isinstance(record, Session) else ("run_data",)
+    for name in documents:
+        value = getattr(record, name)
+        if value is not None and _has_odd_number(bytes(value), can):
+            reject_unholdable(record, can)
 
 
 def misfit(bundle: SessionBundle, can: Capabilities) -> tuple[str, str] | None:
@@ -59,6 +74,18 @@ def misfit(bundle: SessionBundle, can: Capabilities) -> tuple[str, str] | None:
 def fits(text: str, can: Capabilities) -> bool:
     """Whether a text column can hold this at all."""
     return not _SURROGATE.search(text) and ("\0" not in text or can.holds_nul_in_ids)
+
+
+def _are_plain(values: tuple[Any, ...], can: Capabilities) -> bool:
+    """Whether it can be seen at a glance that all columns can hold this."""
+    texts = [one for one in values if type(one) is str]
+    joined = "".join(texts)
+    return (
+        (joined.isascii() or not _SURROGATE.search(joined))
+        and (can.holds_nul_in_ids or "\0" not in joined)
+        and (can.max_id_length is None or len(max(texts, key=len)) <= can.max_id_length)
+        and all(one in _INT64 for one in values if type(one) is int)
+    )
 
 
 def _in_column(name: str, value: object, can: Capabilities) -> tuple[str, str] | None:
@@ -93,11 +120,21 @@ def _is_plain(document: Document, can: Capabilities) -> bool:
     strict = can.keeps_json_text and can.holds_nan and can.holds_surrogates
     return not (
         (not (can.holds_nul and can.holds_nul_in_keys) and b"\\u0000" in raw)
-        or (not can.holds_big_integers and codec.has_long_integer(raw))
-        or (not can.holds_nan and _LARGE_EXPONENT.search(raw))
+        or (not (can.holds_big_integers and can.holds_nan) and _has_odd_number(raw, can))
         or not (strict or codec.is_wellformed(raw))
         or (can.max_depth is not None and _is_deep(raw, can.max_depth))
     )
+
+
+def _has_odd_number(raw: bytes, can: Capabilities) -> bool:
+    numbers = raw.translate(_NUMBERS, b"+")
+    if not can.holds_big_integers and b"0" * 19 in numbers:
+        return True
+    if can.holds_nan:
+        return False
+    # hexadecimal ids are full of what begins like an exponent
+    large = numbers.split(b"e000")[1:]
+    return any(after.lstrip(b"0")[:1] in _BEHIND_NUMBERS for after in large)
 
 
 def _is_deep(raw: bytes, limit: int) -> bool:

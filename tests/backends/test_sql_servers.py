@@ -7,6 +7,8 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import date
+from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 
 from agnocli import codec
 from agnocli.abc import Backend, SessionQuery
+from agnocli.db.sql import reading
 from agnocli.db.sql.inserting import PART_BYTES
 from agnocli.db.sql.store import SQLStore
 from agnocli.errors import (
@@ -414,6 +417,22 @@ def test_a_server_that_goes_in_the_middle_of_a_read_is_an_error(
     assert len(ids(backend, last=3)) == 3
 
 
+def test_a_server_that_goes_while_a_long_session_is_scanned_is_an_error(
+    place: Place, backend: SQLStore
+) -> None:
+    body = document({"content": "x" * 1_000_000})
+    runs = (sample_run("s", number, run_data=body) for number in range(12))
+    backend.write([SessionBundle(sample_session("s"), runs)])
+    for _, bundle in backend.scan():
+        half_read = iter(bundle.runs)
+        next(half_read)
+        cut_connections(place)
+        with pytest.raises(BackendUnavailableError):
+            list(half_read)
+        break
+    assert len(ids(backend, last=3)) == 3
+
+
 def test_a_deadlock_is_undone_and_done_again(
     place: Place, backend: SQLStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -489,6 +508,46 @@ def test_a_session_that_two_write_first_at_once_is_a_conflict_for_one(
 
 
 # text and plans
+
+
+def test_columns_of_another_program_are_written_by_the_many(
+    place: Place, backend: SQLStore
+) -> None:
+    backend.setup()
+    for column, kind in (("seen", "DATE"), ("cost", "DECIMAL(10, 3)"), ("raw", binary_of(place))):
+        place.execute(f"ALTER TABLE {place.schema}.agno_runs ADD COLUMN {column} {kind}")
+    extra = {"seen": date(2026, 2, 3), "cost": Decimal("1.250"), "raw": b"\x00'\\\xff"}
+    runs = (sample_run("s", 0, extra=extra), sample_run("s", 1), sample_run("s", 2, extra=extra))
+    with place.open() as other:
+        other.write([SessionBundle(sample_session("s"), runs)])
+        found = [dict(run.extra) for run in other.runs("s")]
+    assert found == [extra, dict.fromkeys(extra), extra]
+
+
+def binary_of(place: Place) -> str:
+    return "BYTEA" if place.kind == "postgres" else "BLOB"
+
+
+def test_the_runs_of_many_sessions_come_out_of_an_index(place: Place, backend: SQLStore) -> None:
+    backend.write([sample_bundle(f"{number:04}", 5) for number in range(2000)])
+    with backend._connections.reading() as cursor:
+        found = backend._statements(cursor)
+        with reading.moment(cursor, backend._dialect):
+            chosen = [f"{number:04}" for number in range(500)]
+            cursor.execute(f"EXPLAIN {found.runs_of(500)}", chosen)
+            plan = repr(cursor.fetchall())
+    assert "session_id" in plan
+    assert not re.search(r"Seq Scan|'ALL'", plan)
+
+
+def test_other_tables_are_counted(place: Place, backend: SQLStore) -> None:
+    backend.write([sample_bundle("s")])
+    assert backend.inspect().others == {}
+    table = f"{place.schema}.agno_memories"
+    place.execute(f"CREATE TABLE {table} (memory_id VARCHAR(20))")
+    place.execute(f"CREATE VIEW {place.schema}.one_more AS SELECT * FROM {table}")
+    place.execute(f"INSERT INTO {table} VALUES ('a'), ('b')")
+    assert backend.inspect().others == {"agno_memories": 2}
 
 
 def test_characters_that_agno_drops_are_kept(backend: SQLStore) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
@@ -10,6 +10,8 @@ import msgspec
 
 from agnocli.abc import Capabilities
 from agnocli.errors import AgnoCLIError
+from agnocli.layout.portable import reject_unholdable
+from agnocli.records import Run, Session
 
 
 class DBCursor(Protocol):
@@ -48,6 +50,8 @@ class Insert(msgspec.Struct, frozen=True):
 
     statement: str
     """For one row, with placeholders."""
+    table: str
+    """Quoted, where nothing is bound."""
     into: str
     """Table and columns as they stand behind INSERT INTO or COPY, where nothing is bound."""
     columns: tuple[str, ...]
@@ -55,7 +59,11 @@ class Insert(msgspec.Struct, frozen=True):
     """Which of the columns, counted from 0, are JSON: their values are bytes."""
 
 
-def row_by_row(cursor: DBCursor, insert: Insert, rows: Sequence[Sequence[Any]]) -> None:
+def no_check(record: Session | Run, capabilities: Capabilities) -> None:
+    """All that cannot be held is refused."""
+
+
+def row_by_row(cursor: DBCursor, insert: Insert, rows: Iterable[Sequence[Any]]) -> None:
     cursor.executemany(insert.statement, rows)
 
 
@@ -95,6 +103,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     table_names: Callable[[DBCursor], tuple[str, ...]]
     full_tables: Callable[[DBCursor], tuple[str, ...]]
     """Tables whose rows can be counted: no views."""
+    index_names: Callable[[DBCursor, str], Collection[str]] | None = None
+    """Of a table; None where a load puts off no index."""
     placeholder: str = "?"
     quote: str = '"'
     read_document: str = "{}"
@@ -123,8 +133,10 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     a sessions table of that name."""
     stream: Callable[[DBCursor, Sequence[Statement]], Iterator[Any]] = one_by_one
     """Rows of one statement after the other, of one moment, in bounded memory; may be left half-read."""
-    bulk: Callable[[DBCursor, Insert, Sequence[Sequence[Any]]], None] = row_by_row
+    bulk: Callable[[DBCursor, Insert, Iterable[Sequence[Any]]], None] = row_by_row
     """Many rows at once, in the order of its columns. What it leaves behind after an error is rolled back."""
+    check: Callable[[Session | Run, Capabilities], None] = reject_unholdable
+    """Finds what cannot be held and would not be refused by `bulk` either."""
     alive: Callable[[Any], bool] = _always
     """Whether a connection that lay idle can still be used; asks no server."""
     creating: Callable[[DBCursor], AbstractContextManager[None]] = _nothing_special

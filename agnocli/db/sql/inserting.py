@@ -65,8 +65,6 @@ def refusals(found: Statements, session_id: str, table: str) -> Iterator[None]:
 
 
 def insert_sessions(cursor: DBCursor, found: Statements, sessions: Sequence[Session]) -> None:
-    for session in sessions:
-        _check(session, found)
     if not _all_at_once(cursor, found, sessions):
         for session in sessions:
             rows.stored_session(cursor, found, session.session_id)
@@ -75,8 +73,6 @@ def insert_sessions(cursor: DBCursor, found: Statements, sessions: Sequence[Sess
 
 def insert_runs(cursor: DBCursor, found: Statements, runs: Iterable[Run]) -> None:
     for part in _parts(runs):
-        for run in part:
-            _check(run, found)
         if not _all_at_once(cursor, found, part):
             for run in part:
                 insert_run(cursor, found, run)
@@ -97,8 +93,10 @@ def _parts(runs: Iterable[Run]) -> Iterator[list[Run]]:
 
 def _check(record: Session | Run, found: Statements) -> None:
     reject_unholdable(record, found.can)
-    if not record.extra:
-        return
+    _check_extra(record, found)
+
+
+def _check_extra(record: Session | Run, found: Statements) -> None:
     table, there, _ = _place(record, found)
     for name in record.extra:
         if name not in there:
@@ -126,15 +124,27 @@ def _values(record: Session | Run) -> tuple[Any, ...]:
     return (*values, *record.extra.values()) if record.extra else values
 
 
+def _checked_values(
+    records: Iterable[Session | Run], found: Statements
+) -> Iterator[tuple[Any, ...]]:
+    """As they are asked for, so that a database that takes them one by one works meanwhile."""
+    for record in records:
+        found.dialect.check(record, found.can)
+        yield _values(record)
+
+
 def _all_at_once(cursor: DBCursor, found: Statements, records: Sequence[Session | Run]) -> bool:
     """False when one of them was refused, and none is stored."""
+    if not records:
+        return True
     cursor.execute("SAVEPOINT agnocli")
     try:
         for extra, some in groupby(records, lambda one: tuple(one.extra)):
             same = list(some)
+            _check_extra(same[0], found)
             table, _, columns = _place(same[0], found)
             insert = found.bulk(table, (*columns, *extra))
-            found.dialect.bulk(cursor, insert, [_values(one) for one in same])
+            found.dialect.bulk(cursor, insert, _checked_values(same, found))
     except found.dialect.errors as error:
         if not (found.dialect.is_duplicate(error) or found.dialect.is_unfit(error)):
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from agnocli.db.sql.dialect import Insert
@@ -12,7 +12,7 @@ STATEMENT_BYTES = 2**20
 
 
 def statements(
-    insert: Insert, rows: Sequence[Sequence[Any]], other: Callable[[Any], str]
+    insert: Insert, rows: Iterable[Sequence[Any]], other: Callable[[Any], str]
 ) -> Iterator[bytes]:
     """UTF-8, for a connection where a backslash escapes; `other` writes values that are neither text nor integer."""
     head = f"INSERT INTO {insert.into} VALUES ".encode()

@@ -14,7 +14,6 @@ from agnocli.layout.portable import fits
 from agnocli.records import (
     RUN_COLUMNS,
     SESSION_COLUMNS,
-    SESSION_DOCUMENTS,
     Document,
     Run,
     Session,
@@ -31,22 +30,58 @@ def document(value: Any) -> Document | None:
 
 
 def to_session(row: Sequence[Any], found: Statements) -> Session:
-    values = dict(zip(found.session_fields, row, strict=False))
-    for name in SESSION_DOCUMENTS:
-        values[name] = legacy.unwrap(document(values[name]))
-    return Session(extra=_extra(values, SESSION_COLUMNS), **values)
+    """What stands behind the columns is left out."""
+    known = len(SESSION_COLUMNS)
+    session_id, kind, agent, team, workflow, user, *documents, created, updated = row[:known]
+    data, of_agent, of_team, of_workflow, metadata, summary = (
+        legacy.unwrap(document(one)) for one in documents
+    )
+    return Session(
+        session_id=session_id,
+        session_type=kind,
+        agent_id=agent,
+        team_id=team,
+        workflow_id=workflow,
+        user_id=user,
+        session_data=data,
+        agent_data=of_agent,
+        team_data=of_team,
+        workflow_data=of_workflow,
+        metadata=metadata,
+        summary=summary,
+        created_at=created,
+        updated_at=updated,
+        extra=_extra(row, found.session_fields, known),
+    )
 
 
 def to_run(row: Sequence[Any], found: Statements) -> Run:
-    values = dict(zip(found.run_fields, row, strict=True))
-    values["run_data"] = document(values["run_data"])
-    return Run(extra=_extra(values, RUN_COLUMNS), **values)
+    known = len(RUN_COLUMNS)
+    run_id, session_id, kind, agent, team, workflow, user, parent, status, *rest = row[:known]
+    index, data, created, updated = rest
+    text: Any = document(data)
+    # spelled out, it takes a tenth of the time
+    return Run(
+        run_id=run_id,
+        session_id=session_id,
+        run_type=kind,
+        agent_id=agent,
+        team_id=team,
+        workflow_id=workflow,
+        user_id=user,
+        parent_run_id=parent,
+        status=status,
+        run_index=index,
+        run_data=text,
+        created_at=created,
+        updated_at=updated,
+        extra=_extra(row, found.run_fields, known),
+    )
 
 
-def _extra(values: dict[str, Any], known: tuple[str, ...]) -> Mapping[str, object]:
-    if len(values) == len(known):
-        return {}
-    return {name: values.pop(name) for name in list(values) if name not in known}
+def _extra(row: Sequence[Any], fields: Sequence[str], known: int) -> Mapping[str, object]:
+    """Columns that are not Agno's stand behind those that are."""
+    return {} if len(fields) == known else dict(zip(fields[known:], row[known:], strict=False))
 
 
 def read_session(

@@ -11,19 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import registry
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from agnocli.db.sql.indexes import ORDER_INDEX, RUN_INDEXES, SESSION_INDEXES, index_name
 from agnocli.layout.names import SCHEMA_VERSION, Tables
 from agnocli.records import SESSION_DOCUMENTS
-
-_RUN_INDEXES = (
-    "session_id",
-    "run_type",
-    "agent_id",
-    "team_id",
-    "workflow_id",
-    "user_id",
-    "status",
-    "created_at",
-)
 
 
 def creation(
@@ -40,8 +30,21 @@ def creation(
     for table in metadata.sorted_tables:
         if table.name in missing:
             yield str(CreateTable(table).compile(dialect=compiler))
-            for index in sorted(table.indexes, key=lambda one: str(one.name)):
-                yield str(CreateIndex(index).compile(dialect=compiler))
+            yield from (statement for _, statement in _indexes(table, compiler))
+
+
+def indexes(dialect: str, tables: Tables, schema: str | None = None) -> Iterator[tuple[str, str]]:
+    """(name, DDL) of the indexes of sessions and runs."""
+    metadata = _metadata(tables, schema, _kinds(dialect, None, None))
+    compiler = registry.load(dialect)()
+    for table in metadata.sorted_tables:
+        if table.name != tables.versions:
+            yield from _indexes(table, compiler)
+
+
+def _indexes(table: sa.Table, compiler: sa.Dialect) -> Iterator[tuple[str, str]]:
+    for index in sorted(table.indexes, key=lambda one: str(one.name)):
+        yield str(index.name), str(CreateIndex(index).compile(dialect=compiler))
 
 
 def stamps(tables: Tables, missing: set[str]) -> Iterator[tuple[str, str, str, str]]:
@@ -76,7 +79,7 @@ class _Kinds(msgspec.Struct, frozen=True):
     text: Callable[[int], Any] = lambda length: sa.String()
     reference: Callable[[int], Any] = lambda length: sa.String()
     document: Callable[[], Any] = sa.JSON
-    order_index: str = "idx_{}_session_id_run_index"
+    order_index: str = ORDER_INDEX
 
 
 def _kinds(dialect: str, collation: str | None, referring: str | None) -> _Kinds:
@@ -106,7 +109,7 @@ def _sessions(metadata: sa.MetaData, name: str, kinds: _Kinds) -> None:
         *(sa.Column(column, document()) for column in SESSION_DOCUMENTS),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("updated_at", sa.BigInteger),
-        *(sa.Index(f"idx_{name}_{column}", column) for column in ("session_type", "created_at")),
+        *(sa.Index(index_name(name, column), column) for column in SESSION_INDEXES),
         mysql_charset="utf8mb4",
     )
 
@@ -128,7 +131,7 @@ def _runs(metadata: sa.MetaData, tables: Tables, kinds: _Kinds) -> None:
         sa.Column("run_data", kinds.document(), nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("updated_at", sa.BigInteger),
-        *(sa.Index(f"idx_{name}_{column}", column) for column in _RUN_INDEXES),
+        *(sa.Index(index_name(name, column), column) for column in RUN_INDEXES),
         sa.Index(kinds.order_index.format(name), "session_id", "run_index"),
         mysql_charset="utf8mb4",
     )

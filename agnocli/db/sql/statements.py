@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -35,12 +36,12 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
     def has_runs(self) -> bool:
         return bool(self.run_columns)
 
-    @property
+    @cached_property
     def session_fields(self) -> tuple[str, ...]:
         extra = (one for one in self.session_columns if one not in {*SESSION_COLUMNS, BLOB})
         return (*SESSION_COLUMNS, *extra)
 
-    @property
+    @cached_property
     def run_fields(self) -> tuple[str, ...]:
         return (*RUN_COLUMNS, *(one for one in self.run_columns if one not in RUN_COLUMNS))
 
@@ -179,12 +180,12 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
         return f"INSERT INTO {self._table(table)} ({names}) VALUES ({', '.join(self._bind(one) for one in columns)})"
 
     def bulk(self, table: str, columns: Sequence[str]) -> Insert:
-        into = f"{self._table(table)} ({', '.join(self._name(one) for one in columns)})"
+        name, names = self._table(table), ", ".join(self._name(one) for one in columns)
+        if self._doubles_percent:
+            name, names = name.replace("%%", "%"), names.replace("%%", "%")
+        documents = frozenset(place for place, one in enumerate(columns) if one in _DOCUMENTS)
         return Insert(
-            self.insert(table, columns),
-            into.replace("%%", "%") if self._doubles_percent else into,
-            tuple(columns),
-            frozenset(place for place, one in enumerate(columns) if one in _DOCUMENTS),
+            self.insert(table, columns), name, f"{name} ({names})", tuple(columns), documents
         )
 
     def update(self, table: str, columns: Sequence[str], keys: Sequence[str]) -> str:
@@ -194,6 +195,12 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
 
     def delete(self, table: str, key: str) -> str:
         return f"DELETE FROM {self._table(table)} WHERE {key} = {self.dialect.placeholder}"
+
+    def drop_index(self, name: str) -> str:
+        return f"DROP INDEX {self._table(name)}"
+
+    def any_row(self, table: str) -> str:
+        return f"SELECT 1 FROM {self._table(table)} LIMIT 1"
 
     def count(self, table: str) -> str:
         return f"SELECT COUNT(*) FROM {self._table(table)}"

@@ -19,11 +19,12 @@ from agnocli.abc import (
     Wanted,
     WriteResult,
 )
-from agnocli.db.sql import batches, finding, inserting, reading, rows, writing
+from agnocli.db.sql import batches, finding, indexes, inserting, reading, rows, writing
 from agnocli.db.sql.connections import Connections
 from agnocli.db.sql.dialect import Connection, DBCursor, Dialect, as_declared
 from agnocli.db.sql.statements import Statements
 from agnocli.errors import (
+    AgnoCLIError,
     BackendNotSetUpError,
     BackendReadOnlyError,
     BackendUnavailableError,
@@ -62,6 +63,7 @@ class SQLStore:
         self._read_only = read_only
         self._connections = Connections(dialect, address, open_reader, open_writer)
         self._found: Statements | None = None
+        self._complete = False
         self._can = dialect.capabilities if dialect.limits is as_declared else None
 
     @property
@@ -163,10 +165,19 @@ class SQLStore:
             )
         try:
             with self._connections.writing(create=create) as cursor:
+                if not self._complete:
+                    self._complete = not self._completed(cursor)
                 yield cursor
         except BaseException:
             self._found = None  # tables made in this transaction are gone again
             raise
+
+    def _completed(self, cursor: DBCursor) -> bool:
+        """Whether what a killed load put off had to be made."""
+        if not indexes.are_put_off(cursor, self._dialect, self._tables):
+            return False
+        indexes.complete(cursor, self._dialect, self._tables)
+        return True
 
     def _edit(self, action: Callable[[DBCursor], Result]) -> Result:
         """A transaction that is done once again when the database itself undid it."""
@@ -247,7 +258,7 @@ class SQLStore:
         with self._looking() as (cursor, found, each):
             ids = reading.wanted_ids(cursor, found, after, wanted)
             for bundle in reading.bundles(cursor, found, ids, each):
-                yield Cursor(bundle.session.session_id), bundle
+                yield Cursor(bundle.session.session_id), self._handed_over(bundle)
 
     def ids(self) -> Iterator[str]:
         after = None
@@ -262,7 +273,17 @@ class SQLStore:
     def read(self, session_ids: Sequence[str]) -> Iterator[SessionBundle]:
         with self._looking() as (cursor, found, each):
             ids = (one for one in dict.fromkeys(session_ids) if fits(one, found.can))
-            yield from reading.bundles(cursor, found, reading.chunks(ids, found), each)
+            for bundle in reading.bundles(cursor, found, reading.chunks(ids, found), each):
+                yield self._handed_over(bundle)
+
+    def _handed_over(self, bundle: SessionBundle) -> SessionBundle:
+        """Runs that are still to be read fail as all else does."""
+        session, runs = bundle
+        return bundle if isinstance(runs, tuple) else SessionBundle(session, self._guarded(runs))
+
+    def _guarded(self, runs: Iterable[Run]) -> Iterator[Run]:
+        with self._connections.translated():
+            yield from runs
 
     def find(self, query: SessionQuery) -> Page:
         return finding.find(self._connections, self._statements, query)
@@ -284,6 +305,27 @@ class SQLStore:
                 for outcome, session_id in batches.store(cursor, found, chunk, policy):
                     done.setdefault(outcome, []).append(session_id)
         return WriteResult(**{outcome: tuple(ids) for outcome, ids in done.items()})
+
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """Into empty tables most indexes are made at the end. They are missed by nothing but the clock."""
+        self._complete = True  # what another load has put off stays so until this one ends
+        try:
+            with self._writing(create=True) as cursor:
+                found = self._ready(cursor)
+                if self._dialect.index_names is not None:
+                    indexes.put_off(cursor, found)
+            yield
+        except BaseException:
+            with suppress(AgnoCLIError):  # the first error tells; the next write makes them
+                self._settle()
+            raise
+        self._settle()
+
+    def _settle(self) -> None:
+        self._complete = False
+        with self._writing():
+            pass
 
     def append_run(self, run: Run) -> Run:
         return self._edit(
