@@ -39,7 +39,7 @@ from agnocli.records import Document, Run, Session, SessionBundle
 
 CAPABILITIES = Capabilities(
     needs_setup=False,
-    # escapes become the characters they stand for, as Agno writes here
+    # a session is stored with the text it was given; an edit of it writes characters for escapes, as Agno does here
     keeps_json_text=False,
     keeps_null_kind=False,
     keeps_expiry=True,

@@ -77,17 +77,29 @@ def test_records_hold_every_member_in_agnos_order(client: Any, open_db: Open) ->
     assert run.startswith('{"run_id": "s.run-0", "session_id": "s", "run_type": "agent", ')
 
 
-def test_text_is_stored_with_its_characters_as_agno_stores_it(client: Any, open_db: Open) -> None:
+def test_text_is_edited_with_its_characters_as_agno_stores_it(client: Any, open_db: Open) -> None:
     data = document({"session_name": "Café ☕ \N{GRINNING FACE}", "control": '\x1b"\\\n\x7f'})
     assert data.isascii()
     db = open_db()
-    db.write([SessionBundle(sample_session("é", session_data=data, user_id="Zoë"), ())])
+    db.write([SessionBundle(sample_session("é", user_id="Zoë"), ())])
+    db.update("é", {"session_data": data})
     record = client.get("agno:sessions:é")
     assert (
         '"session_name": "Café ☕ \N{GRINNING FACE}", "control": "\\u001b\\"\\\\\\n\x7f"' in record
     )
     assert '"user_id": "Zoë"' in record
     assert codec.decode(db.get("é").session_data or b"") == codec.decode(data)
+
+
+def test_text_is_carried_as_it_is_found(client: Any, open_db: Open) -> None:
+    escaped, bare = rb'{"a":  ["\u00e9\ud83d\ude00" ,1.50]}', '{"a":["é😀"]}'.encode()
+    session = sample_session("s", session_data=Document(escaped), metadata=Document(bare))
+    db = open_db()
+    db.write([SessionBundle(session, (sample_run("s", run_data=Document(escaped)),))])
+    (found,) = db.read(["s"])
+    assert (found.session.session_data, found.session.metadata) == (escaped, bare)
+    assert [run.run_data for run in found.runs] == [escaped]
+    assert f'"run_data": {escaped.decode()}, "created_at"' in client.get("agno:runs:s.run-0")
 
 
 def test_numbers_and_repeated_keys_keep_their_spelling(client: Any, open_db: Open) -> None:

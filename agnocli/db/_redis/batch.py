@@ -16,12 +16,13 @@ from agnocli.db._redis import rows
 from agnocli.db._redis.changes import Changes, commit
 from agnocli.db._redis.editing import forget_runs
 from agnocli.db._redis.keys import Staged, check_id
-from agnocli.db._redis.parts import Held, parts
+from agnocli.db._redis.parts import Held, described, parts, records
 from agnocli.db._redis.reading import Reader, text_of
-from agnocli.db._redis.scripts import PRESENT, STAGE
+from agnocli.db._redis.scripts import LIST, PRESENT, STAGE
 from agnocli.errors import (
     AgnoCLIError,
     BackendError,
+    BackendReadOnlyError,
     BackendUnavailableError,
     SessionConflictError,
 )
@@ -52,7 +53,7 @@ class Batch:
         self._changes = Changes(self._keys)
         self._direct: list[tuple[int, Held]] | None = []
         """What is given in one step, None when that was too much."""
-        self._size, self._run_ids = 0, dict[str, str]()
+        self._size, self._run_ids = 0, set[str]()
         self._staged: dict[int, None] = {}
         self._owners: list[str] = []
         self._numbers: dict[str, int] = {}
@@ -156,11 +157,11 @@ class Batch:
             if self._direct is not None:
                 if run.run_id in self._run_ids:
                     raise _twice(session.session_id, run.run_id)
-                self._run_ids[run.run_id] = session.session_id
+                self._run_ids.add(run.run_id)
             yield run
 
     def _hold(self, number: int, held: Held) -> None:
-        self._size += len(held[1])
+        self._size += sum(map(len, held.texts))
         if self._size > DIRECT_BYTES:
             self._spill()
         if self._direct is None:
@@ -176,27 +177,36 @@ class Batch:
             self._send(number, held)
 
     def _send(self, number: int, held: Held) -> None:
-        part, texts = held
-        part.stage = self._name(number)
         self._staged[number] = None
-        asked = (self._stage, number, STAGED_SECONDS, part.described(), texts)
+        asked = (self._stage, number, STAGED_SECONDS, described([held.part]), b"".join(held.texts))
         taken = self._server.script(STAGE, (), *asked)
         if taken is not None:
-            raise _twice(part.id, text_of(taken))
+            raise _twice(held.part.id, text_of(taken))
 
     def _commit(self) -> None:
-        direct = [
-            piece for _, held in self._direct or () for piece in (held[0].described(), held[1])
-        ]
-        staged = [self._name(number) for number in self._staged]
-        if not direct and not staged:
+        if self._direct and not self._changes.steps and self._stored_directly():
             return
-        failed = commit(self._server, self._changes, self._expire, staged, direct)
+        self._spill()
+        if not self._staged:
+            return
+        staged = [self._name(number) for number in self._staged]
+        failed = commit(self._server, self._changes, self._expire, staged)
         if failed is not None:
             raise self._conflict(text_of(failed))
-        if staged:
-            self._staged.clear()
-            self._server.write(("DEL", self._ids))
+        self._staged.clear()
+        self._server.write(("DEL", self._ids))
+
+    def _stored_directly(self) -> bool:
+        """False when something is in the way, or such a step is not allowed; what it is, the other way tells."""
+        direct = [held for _, held in self._direct or ()]
+        new = [piece for held in direct for piece in records(held, self._keys)]
+        mark = self._name("stored")
+        life = "" if self._expire is None else self._expire * 1000
+        asked = (self._keys.prefix, life, mark, described([held.part for held in direct]))
+        try:
+            return self._server.write_new((*new, mark, b"1"), LIST, *asked)
+        except BackendReadOnlyError:
+            return False
 
     def _conflict(self, failed: str) -> AgnoCLIError:
         """`failed` is the key of a session, the id of a run, or a name that something had on its way."""
@@ -219,8 +229,6 @@ class Batch:
         )
 
     def _owner(self, run_id: str) -> str:
-        if self._direct is not None:
-            return self._run_ids.get(run_id, "")
         (number,) = self._server.read(("HGET", self._ids, run_id))
         return self._owners[int(number)] if number is not None else ""
 
@@ -228,7 +236,7 @@ class Batch:
     def _ids(self) -> str:
         return f"{self._stage}::ids"
 
-    def _name(self, number: int) -> str:
+    def _name(self, number: int | str) -> str:
         return f"{self._stage}:{number}"
 
     def _discard(self, number: int) -> None:

@@ -104,21 +104,13 @@ def _sha1(text: bytes) -> bytes:
 
 
 def commit(
-    server: Server,
-    changes: Changes,
-    expire: int | None,
-    staged: Sequence[str] = (),
-    parts: Sequence[bytes] = (),
+    server: Server, changes: Changes, expire: int | None, staged: Sequence[str] = ()
 ) -> bytes | None:
-    """None when all was done; else the key or id of what was not so, and nothing was done.
-
-    `parts`: each part of a session, and its texts.
-    """
+    """None when all was done; else the key or id of what was not so, and nothing was done."""
     if server.is_cluster:
         return _commit_apart(server, changes, expire)
     milliseconds = "" if expire is None else expire * 1000
-    sessions = (len(staged), *staged, len(parts) // 2, *parts)
-    head = (changes.keys.prefix, milliseconds, *sessions)
+    head = (changes.keys.prefix, milliseconds, len(staged), *staged)
     failed: bytes | None = server.script(COMMIT, (), *head, *changes.flat())
     return failed
 

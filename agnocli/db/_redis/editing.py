@@ -84,7 +84,7 @@ class Editor:
     def _put_new(self, changes: Changes, run: Run) -> None:
         key, runs_key = self._keys.run(run.run_id), self._keys.runs_of(run.session_id)
         changes.absent(key)
-        changes.set(key, rows.run_text(run))
+        changes.set(key, rows.text(rows.run_members(run), run))
         changes.rank(runs_key, run.run_id, run.run_index or 0)
         session_key = self._keys.session(run.session_id)
         changes.live_like(key, session_key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,7 +20,7 @@ class Part(msgspec.Struct):
     """`record` is the length of the session's own record, -1 where an earlier part had it; `ends` as in `scripts`.
 
     `lists` are the sets that list the session. A run is id, place, length, end of life, and which of the `profiles`
-    (from 1) has the sets that list it. `texts` holds the records.
+    (from 1) has the sets that list it.
     """
 
     id: str
@@ -28,32 +29,33 @@ class Part(msgspec.Struct):
     lists: list[str]
     runs: list[tuple[str, str, int, str, int]] = []
     profiles: list[list[str]] = []
-    stage: str = ""
-
-    def described(self) -> bytes:
-        return _encoder.encode(self)
 
 
-Held = tuple[Part, bytes]
+class Held(NamedTuple):
+    """A part and its records, the session's own first."""
+
+    part: Part
+    texts: list[bytes]
 
 
 def parts(session: Session, runs: Iterable[Run], keys: Keys) -> Iterator[Held]:
     """In order, one at least."""
     text, ends = rows.session_text(session), _moment(session.expires_at)
     lists = [one.decode() for one in keys.session_indexes(session)]
-    part, texts, size = Part(session.session_id, len(text), ends, lists), [text], len(text)
+    held, size = Held(Part(session.session_id, len(text), ends, lists), [text]), len(text)
     known: dict[tuple[str | None, ...], int] = {}
     for run in runs:
         text = rows.run_text(run)
-        if size and size + len(text) > PART_BYTES:
-            yield part, b"".join(texts)
-            part, texts, size, known = Part(session.session_id, -1, ends, []), [], 0, {}
-        place = str(run.run_index or 0)
-        number = _profile(part, known, run, keys)
-        part.runs.append((run.run_id, place, len(text), _moment(run.expires_at), number))
-        texts.append(text)
+        if size + len(text) > PART_BYTES:
+            yield held
+            held, size = Held(Part(session.session_id, -1, ends, []), []), 0
+            known.clear()
+        number = _profile(held.part, known, run, keys)
+        place, moment = str(run.run_index or 0), _moment(run.expires_at)
+        held.part.runs.append((run.run_id, place, len(text), moment, number))
+        held.texts.append(text)
         size += len(text)
-    yield part, b"".join(texts)
+    yield held
 
 
 def _profile(part: Part, known: dict[tuple[str | None, ...], int], run: Run, keys: Keys) -> int:
@@ -67,3 +69,16 @@ def _profile(part: Part, known: dict[tuple[str | None, ...], int], run: Run, key
 
 def _moment(at: int | None) -> str:
     return "" if at is None else str(at)
+
+
+def records(held: Held, keys: Keys) -> Iterator[bytes]:
+    """Key and text of each record."""
+    part, texts = held
+    names = [keys.session(part.id)] if part.record >= 0 else []
+    names += [keys.run(run[0]) for run in part.runs]
+    for one in zip(names, texts, strict=True):
+        yield from one
+
+
+def described(parts: list[Part]) -> bytes:
+    return _encoder.encode(parts)

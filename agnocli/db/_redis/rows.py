@@ -254,12 +254,12 @@ _SESSION_FRAME, _RUN_FRAME = _frame(_SESSION_ORDER), _frame(RUN_COLUMNS)
 def _framed(
     record: Session | Run, frame: bytes, columns: tuple[str, ...], documents: tuple[str, ...]
 ) -> bytes:
-    """As `text` would, without a look at what cannot need one."""
-    found: list[bytes] = []
+    """Documents as they are given: what is not edited keeps its text."""
+    found = []
     for name in columns:
         value = getattr(record, name)
         if value is not None and name in documents:
-            found.append(codec.unescaped(value.strip()))
+            found.append(codec.unescaped(value) if b"\xed" in value else value.strip())
         else:
             found.append(_column(value))
     return frame % tuple(found)

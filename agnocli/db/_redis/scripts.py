@@ -175,8 +175,65 @@ runs themselves, keys of version stamps, and the number of records of every othe
 ARGV: cursor, pattern, count, what version stamps are called, key prefix.
 """
 
+LIST = Script("""
+local P, TTL, parts = ARGV[1], tonumber(ARGV[2]), cjson.decode(ARGV[4])
+if redis.call('DEL', ARGV[3]) == 0 then return 0 end
+local function order(part) return P .. ':runs:by_session:' .. part.id end
+local function each_key(part, visit)
+  if part.record >= 0 then visit(P .. ':sessions:' .. part.id, part.ends) end
+  for _, run in ipairs(part.runs) do visit(P .. ':runs:' .. run[1], run[4]) end
+end
+local function undo()
+  for _, part in ipairs(parts) do each_key(part, function(key) redis.call('DEL', key) end) end
+end
+for _, part in ipairs(parts) do
+  if redis.call('EXISTS', order(part)) == 1 then undo() return 0 end
+end
+
+local function live(key, at)
+  if at ~= '' then redis.call('PEXPIREAT', key, at) elseif TTL then redis.call('PEXPIRE', key, TTL) end
+end
+local function many(command, key, members)
+  for n = 1, #members, 4000 do
+    redis.call(command, key, unpack(members, n, math.min(n + 3999, #members)))
+  end
+end
+local sets = {}
+local function list(names, member)
+  for _, name in ipairs(names) do
+    sets[name] = sets[name] or {}
+    table.insert(sets[name], member)
+  end
+end
+local function place(part)
+  local ranks = {}
+  list(part.lists, part.id)
+  for _, run in ipairs(part.runs) do
+    list(part.profiles[run[5]], run[1])
+    table.insert(ranks, run[2])
+    table.insert(ranks, run[1])
+  end
+  many('ZADD', order(part), ranks)
+  each_key(part, live)
+  live(order(part), part.ends)
+end
+local done, failure = pcall(function()
+  for _, part in ipairs(parts) do place(part) end
+  for name, members in pairs(sets) do many('SADD', name, members) end
+end)
+if done then return 1 end
+undo()
+for _, part in ipairs(parts) do redis.call('DEL', order(part)) end
+return type(failure) == 'table' and failure or redis.error_reply(failure)
+""")
+"""What makes records that are set already sessions: their order and the sets that list them. 0 when they were not set,
+or when runs are there that an earlier session left behind; they are not there any more then.
+
+ARGV: key prefix, milliseconds to live or '', a key that is there if the records were set, parts.
+"""
+
 STAGE = Script("""
-local stage, life, part, place = ARGV[1], ARGV[3], cjson.decode(ARGV[4]), 1
+local stage, life, part, place = ARGV[1], ARGV[3], cjson.decode(ARGV[4])[1], 1
 local own, ids, seen = stage .. ':' .. ARGV[2], stage .. '::ids', {}
 for _, run in ipairs(part.runs) do
   if seen[run[1]] or redis.call('HEXISTS', ids, run[1]) == 1 then return run[1] end
@@ -280,88 +337,56 @@ local function each(visit, first)
   end
 end
 
-local function each_part(staged, visit)
-  local held = 5 + staged + 2 * ARGV[4 + staged]
-  for n = 5 + staged, held - 1, 2 do
-    local failed = visit(cjson.decode(ARGV[n]), ARGV[n + 1])
-    if failed then return failed end
-  end
-  for n = 4, 3 + staged do
+local function each_part(visit)
+  for n = 4, 3 + tonumber(ARGV[3]) do
     local parts = ARGV[n] .. ':parts'
     for place = 0, redis.call('LLEN', parts) - 1 do
-      local failed = visit(cjson.decode(redis.call('LINDEX', parts, place)))
+      local failed = visit(cjson.decode(redis.call('LINDEX', parts, place))[1], ARGV[n])
       if failed then return failed end
     end
   end
 end
 
-local function unfit(part, texts)
-  local key, again = P .. ':sessions:' .. part.id, forgotten[part.id]
-  local order = runs_key(part.id)
+local function unfit(part, stage)
+  local key, order, again = P .. ':sessions:' .. part.id, runs_key(part.id), forgotten[part.id]
   if not again and redis.call('EXISTS', key, order) > 0 then return key end
   for _, run in ipairs(part.runs) do
     local id = run[1]
     if redis.call('EXISTS', run_key(id)) == 1 and not (again and redis.call('ZSCORE', order, id)) then return id end
-    if not texts and redis.call('EXISTS', part.stage .. ':run:' .. id) == 0 then return part.stage end
+    if redis.call('EXISTS', stage .. ':run:' .. id) == 0 then return stage end
   end
-  if not texts and part.record >= 0 and redis.call('EXISTS', part.stage .. ':session') == 0 then return part.stage end
+  if part.record >= 0 and redis.call('EXISTS', stage .. ':session') == 0 then return stage end
 end
 
-local sets = {}
-local function list(names, member)
-  for _, name in ipairs(names) do
-    sets[name] = sets[name] or {}
-    table.insert(sets[name], member)
-  end
+local function place(key, stage, at)
+  redis.call('RENAME', stage, key)
+  apply.ends(key, at)
 end
-local function many(command, key, members)
-  for n = 1, #members, 4000 do
-    redis.call(command, key, unpack(members, n, math.min(n + 3999, #members)))
-  end
-end
-
-local function put(part, texts)
-  local place, order, ranks = 1, runs_key(part.id), {}
-  local function place_at(key, name, length, at)
-    if texts then
-      redis.call('SET', key, string.sub(texts, place, place + length - 1))
-      place = place + length
-    else
-      redis.call('RENAME', part.stage .. name, key)
-    end
-    if not texts or TTL or at ~= '' then apply.ends(key, at) end
-  end
+local function put(part, stage)
+  local id = part.id
   if part.record >= 0 then
-    place_at(P .. ':sessions:' .. part.id, ':session', part.record, part.ends)
-    list(part.lists, part.id)
+    place(P .. ':sessions:' .. id, stage .. ':session', part.ends)
+    for _, name in ipairs(part.lists) do redis.call('SADD', name, id) end
+    if redis.call('EXISTS', stage .. ':order') == 1 then place(runs_key(id), stage .. ':order', part.ends) end
   end
   for _, run in ipairs(part.runs) do
-    place_at(run_key(run[1]), ':run:' .. run[1], run[3], run[4])
-    list(part.profiles[run[5]], run[1])
-    table.insert(ranks, run[2])
-    table.insert(ranks, run[1])
-  end
-  if #ranks > 0 then
-    many('ZADD', order, ranks)
-    if TTL or part.ends ~= '' then apply.ends(order, part.ends) end
+    place(run_key(run[1]), stage .. ':run:' .. run[1], run[4])
+    for _, name in ipairs(part.profiles[run[5]]) do redis.call('SADD', name, run[1]) end
   end
 end
 
-local staged = tonumber(ARGV[3])
-local steps = 5 + staged + 2 * ARGV[4 + staged]
+local steps = 4 + tonumber(ARGV[3])
 local failed = each(function(step, key, value)
   return not check[step] or (check[step](key, value) and true or false)
-end, steps) or each_part(staged, unfit)
+end, steps) or each_part(unfit)
 if failed then return failed end
 each(function(step, key, value) if apply[step] then apply[step](key, value) end end, steps)
-each_part(staged, put)
-for name, members in pairs(sets) do many('SADD', name, members) end
-for n = 4, 3 + staged do redis.call('DEL', ARGV[n] .. ':parts', ARGV[n] .. ':order') end
+each_part(put)
+for n = 4, steps - 1 do redis.call('DEL', ARGV[n] .. ':parts') end
 return false
 """)
 """Check everything, then change everything, or answer with what a check failed on and change nothing.
 
-ARGV: key prefix, milliseconds to live or '', number of staged sessions, their names, number of parts, each part and
-its texts, then steps. A step is three texts: what, on which key or id, with what. A part is of a session that is not
-there, or that a step forgets.
+ARGV: key prefix, milliseconds to live or '', number of staged sessions, their names, then steps. A step is three texts:
+what, on which key or id, with what. A session that is staged is not there, or a step forgets it.
 """

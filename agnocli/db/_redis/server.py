@@ -50,6 +50,14 @@ class Server:
         with self._translating():
             return self._ask(commands)
 
+    def write_new(self, records: Sequence[Any], script: Script, *arguments: Any) -> bool:
+        """Keys and texts, none of which may be there, and then a script, in one step on one server; what it says."""
+        with self._translating(), self._connected().pipeline(transaction=True) as pipeline:
+            pipeline.execute_command("MSETNX", *records)
+            # not by its digest: were it unknown the records would stay without what it does
+            pipeline.execute_command("EVAL", script, 0, *arguments)
+            return bool(pipeline.execute()[1])
+
     def read_script(self, script: Script, *arguments: Any) -> Any:
         """As `read`, with a script."""
         try:
