@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
@@ -132,6 +133,8 @@ class Conversation:
         except ModelError as error:
             status, failure, turn.error = RunStatus.ERROR, error, error.message
         finally:
+            if isinstance(unforeseen := sys.exception(), Exception):
+                status, turn.error = RunStatus.ERROR, str(unforeseen)
             self._put(turn, status)
             self._keep(turn, status)
         if status is RunStatus.COMPLETED:

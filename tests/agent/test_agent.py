@@ -119,6 +119,15 @@ def test_the_last_event_comes_before_the_error(db: Backend) -> None:
     assert seen[-1].event == "RunError"
 
 
+def test_what_nobody_foresaw_is_raised_after_the_turn_is_stored(db: Backend) -> None:
+    agent = Agent(model=ScriptedModel(["half", ValueError("a mistake")]), db=db)
+    with pytest.raises(ValueError, match="a mistake"):
+        agent.run("hi", session_id="s")
+    (run,) = db.runs("s")
+    assert (run.status, data(run)["content"]) == ("ERROR", "half")
+    assert data(run)["metadata"] == {"agnocli": {"error": "a mistake"}}
+
+
 def test_another_users_session_is_refused(db: Backend) -> None:
     agent = Agent(model=ScriptedModel(["a"]), db=db)
     agent.run("hi", session_id="s", user_id="alice")
