@@ -145,7 +145,7 @@ class Batch:
     """Calls running side by side. `next()` gives an event, a job that is done, or None when nothing came in time."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        self._came: SimpleQueue[RunEvent | Job | Stopped] = SimpleQueue()
+        self._came: SimpleQueue[RunEvent | Job | BaseException] = SimpleQueue()
         self._open = len(jobs)
         self._ending: list[threading.Thread] = []
         for job in jobs:
@@ -156,6 +156,13 @@ class Batch:
                 self._ending.append(thread)
 
     def _run(self, job: Job) -> None:
+        try:
+            self._call(job)
+            self._came.put(job)
+        except BaseException as error:  # noqa: BLE001 - raised again in next()
+            self._came.put(error)
+
+    def _call(self, job: Job) -> None:
         started = time.time()
         try:
             result, failed = job.tool.run(job, self._came.put), False
@@ -166,17 +173,16 @@ class Batch:
         except (CodecError, RecordRejectedError) as error:
             result, failed = f"Error: the session state cannot be stored: {error.message}", True
         job.call.end(result, failed=failed, started=started)
-        self._came.put(job)
 
     def next(self, timeout: float) -> RunEvent | Job | None:
-        """Raises EOFError when all are done, and Stopped."""
+        """Raises EOFError when all are done, Stopped, and what is no matter of the tool's: a backend's errors."""
         if not self._open:
             raise EOFError
         try:
             came = self._came.get(timeout=timeout)
         except Empty:
             return None
-        if isinstance(came, Stopped):
+        if isinstance(came, BaseException):
             raise came
         if isinstance(came, Job):
             self._open -= 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -36,6 +36,14 @@ def is_over(run: Run) -> bool:
     return run.status not in HIDDEN_STATUSES and run.status != RunStatus.RUNNING
 
 
+class Limits(Protocol):
+    """How much of the past is sent: `ChatSettings` says what each means."""
+
+    history_runs: int | None
+    history_messages: int | None
+    history_tokens: int | None
+
+
 class History(msgspec.Struct, frozen=True):
     """Past messages to send, and how many turns were left out for want of tokens."""
 
@@ -46,28 +54,25 @@ class History(msgspec.Struct, frozen=True):
 def history(
     backend: Backend,
     session_id: str,
+    limits: Limits,
     *,
-    runs: int | None,
-    messages: int | None = None,
-    tokens: int | None = None,
     counts: Callable[[Run], bool] = counts,
-    seen: Sequence[Run] | None = None,
+    seen: Sequence[Run] = (),
 ) -> History:
     """The newest turns that fit all of the limits, oldest first. A turn goes whole or not at all.
 
-    `seen` are the newest runs, where somebody has read them just now.
-
-    The newest goes along even if it alone has more messages than `messages`, but not if it has more tokens.
+    `seen` are the newest runs, where somebody has read them just now. The newest turn goes along even if it alone
+    has more messages than `history_messages`, but not if it has more tokens than `history_tokens`.
     """
-    if runs is None and messages is not None:
-        turns = _of_messages(backend, session_id, messages, counts)
+    number = limits.history_runs
+    known = [run for run in seen if counts(run)]
+    if number is None and limits.history_messages is not None:
+        turns = _of_messages(backend, session_id, limits.history_messages, counts)
+    elif number and len(known) >= number:
+        turns = [wire(run) for run in known[-number:]]
     else:
-        known = [run for run in seen or () if counts(run)]
-        if runs and len(known) >= runs:
-            turns = [wire(run) for run in known[-runs:]]
-        else:
-            turns = [wire(run) for run in recent_turns(backend, session_id, runs, counts)]
-    kept = _within(turns, tokens)
+        turns = [wire(run) for run in recent_turns(backend, session_id, number, counts)]
+    kept = _within(turns, limits.history_tokens)
     return History([one for turn in kept for one in turn], len(turns) - len(kept))
 
 

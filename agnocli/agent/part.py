@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -39,21 +39,12 @@ class Part(Conversation):
     def _state_of(self, session: Session | None) -> dict[str, Any]:
         return over(self.settings.state, self._context.session_state)
 
-    def _past(self) -> History:
-        wanted = self.settings
-
+    def _past(self, seen: Sequence[Run] = ()) -> History:
         def own(run: Run) -> bool:
-            ours = wanted.agent_id in (run.agent_id, run.team_id)
+            ours = self.settings.agent_id in (run.agent_id, run.team_id)
             return run.parent_run_id is not None and ours and is_over(run)
 
-        return history(
-            self.backend,
-            self.session_id,
-            runs=wanted.history_runs,
-            messages=wanted.history_messages,
-            tokens=wanted.history_tokens,
-            counts=own,
-        )
+        return history(self.backend, self.session_id, self.settings, counts=own)
 
     def _keep(self, turn: Turn, status: RunStatus = RunStatus.RUNNING) -> None:
         """The state goes back to the team; the tokens are counted here."""

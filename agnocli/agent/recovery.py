@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import msgspec
 
@@ -27,12 +28,12 @@ class Recovery(msgspec.Struct, kw_only=True):
 
     interrupted: list[str] = []
     running: list[str] = []
-    seen: list[Run] = []
+    seen: Sequence[Run] = ()
 
 
-def recover(backend: Backend, session_id: str) -> Recovery:
+def recover(backend: Backend, runs: Sequence[Run]) -> Recovery:
     """Store unfinished turns of dead processes as CANCELLED, marked interrupted; whatever was said stays."""
-    found = Recovery(seen=list(backend.runs(session_id, last=LOOK_BACK)))
+    found = Recovery(seen=runs)
     for run in found.seen:
         if run.status != RunStatus.RUNNING:
             continue

@@ -155,8 +155,9 @@ class Runnable:
     ) -> Generator[RunEvent, None, None]:
         advice.warn(self, session_id or self.session_id)
         talk = self.conversation(session_id, user_id, session_state, stream=stream)
-        advice.tell(talk.recover())
-        with closing(talk.ask(as_words(input))) as events:
+        found = talk.recover()
+        advice.tell(found)
+        with closing(talk.ask(as_words(input), seen=found.seen)) as events:
             for event in events:
                 if isinstance(event, Notice):
                     advice.notice(event.text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
@@ -19,7 +20,7 @@ from agnocli.agent.calls import Batch, Call, Job
 from agnocli.agent.history import History, history
 from agnocli.agent.prompt import system_message
 from agnocli.agent.pump import Pump, Stopped
-from agnocli.agent.recovery import Recovery, recover
+from agnocli.agent.recovery import LOOK_BACK, Recovery, recover
 from agnocli.agent.sessions import check_owner, keep_turn, new_session, stored_state
 from agnocli.agent.settings import ChatSettings
 from agnocli.agent.state import merge, over
@@ -77,7 +78,6 @@ class Conversation:
         self.stopped = False
         self.name, self._state = name, state or {}
         self._waiting: Pump | Batch | None = None
-        self._seen: list[Run] | None = None
 
     def stored(self) -> Session | None:
         """The session's row, None before its first turn. SessionConflictError when another user owns it."""
@@ -91,11 +91,12 @@ class Conversation:
     def recover(self) -> Recovery:
         """Mark turns that a dead process left unfinished."""
         try:
-            found = recover(self.backend, self.session_id)
+            newest = list(self.backend.runs(self.session_id, last=LOOK_BACK))
         except (SessionNotFoundError, BackendNotSetUpError):
             return Recovery()
-        self._seen = found.seen
-        return found
+        if any(run.status == RunStatus.RUNNING for run in newest):
+            self.stored()  # none but its owner writes here
+        return recover(self.backend, newest)
 
     def stop(self) -> None:
         """Stop the running answer and keep what was said; fit for a signal handler."""
@@ -112,15 +113,15 @@ class Conversation:
         system = self._system(session, self._state_of(session))
         return first_request(self.settings, system, past.messages, text, tools)
 
-    def ask(self, text: str, *, replaces: str | None = None) -> Events:
+    def ask(self, text: str, *, replaces: str | None = None, seen: Sequence[Run] = ()) -> Events:
         """One turn. However it ends, what was said is stored first: an abandoned turn as CANCELLED.
 
-        Model errors are in the last event; errors of the backend are raised.
+        `seen` are the newest runs, where they were read just now. Model errors are in the last event; errors of the backend are raised.
         """
         if self.parent is None:  # else whoever stopped that means this too
             self.stopped = False
         tools = toolbox(self.settings.tools)
-        turn, request = self._begin(text, tools, replaces)
+        turn, request = self._begin(text, tools, replaces, seen)
         status, failure = RunStatus.CANCELLED, None
         try:
             yield RunStarted(self.session_id, turn.run_id)
@@ -132,6 +133,8 @@ class Conversation:
         except ModelError as error:
             status, failure, turn.error = RunStatus.ERROR, error, error.message
         finally:
+            if isinstance(unforeseen := sys.exception(), Exception):
+                status, turn.error = RunStatus.ERROR, str(unforeseen)
             self._put(turn, status)
             self._keep(turn, status)
         if status is RunStatus.COMPLETED:
@@ -157,9 +160,11 @@ class Conversation:
 
     # the beginning
 
-    def _begin(self, text: str, tools: Tools, replaces: str | None) -> tuple[Turn, ChatRequest]:
+    def _begin(
+        self, text: str, tools: Tools, replaces: str | None, seen: Sequence[Run] = ()
+    ) -> tuple[Turn, ChatRequest]:
         session = self.stored()
-        state, past = self._state_of(session), self._past() if session else History()
+        state, past = self._state_of(session), self._past(seen) if session else History()
         system = self._system(session, state)
         turn = Turn(
             session or new_session(self.session_id, self.settings, text, self.name, state),
@@ -200,17 +205,8 @@ class Conversation:
         user = session.user_id if session else self.settings.user_id
         return system_message(self.settings, state, told, user)
 
-    def _past(self) -> History:
-        wanted, seen = self.settings, self._seen
-        self._seen = None  # true for one moment
-        return history(
-            self.backend,
-            self.session_id,
-            seen=seen,
-            runs=wanted.history_runs,
-            messages=wanted.history_messages,
-            tokens=wanted.history_tokens,
-        )
+    def _past(self, seen: Sequence[Run] = ()) -> History:
+        return history(self.backend, self.session_id, self.settings, seen=seen)
 
     # what is heard
 

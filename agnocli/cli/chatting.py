@@ -90,9 +90,10 @@ def settings(app: App, options: ChatOptions) -> ChatSettings:
     from agnocli.agent.configured import settings_of
     from agnocli.cli.owners import approving, chosen_owner
 
-    found = settings_of(
-        chosen_owner(app, options), stream=options.stream, user_id=user_id(app, options)
-    )
+    owner = chosen_owner(app, options)
+    found = settings_of(owner, stream=options.stream, user_id=user_id(app, options))
+    if owner.tools and options.approve is None and not app.terminal.can_ask:
+        app.note("nobody can be asked here, so no tool is run; --approve auto runs them")
     found = msgspec.structs.replace(found, approve=approving(app, options.approve))
     if options.max_tool_calls is not None:
         found = msgspec.structs.replace(found, tool_call_limit=options.max_tool_calls)
@@ -122,7 +123,9 @@ def open_session(
     backend = app.backend(read_only=True)
     session_id, stored = choose_session(app, backend, options)
     if stored:
-        turns = recent_turns(backend, session_id, settings.history_runs)
+        most = settings.history_runs
+        most = settings.history_messages if most is None else most
+        turns = recent_turns(backend, session_id, most)
         copy.write([SessionBundle(backend.get(session_id), turns)])
     return copy, session_id, stored
 

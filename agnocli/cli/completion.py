@@ -145,6 +145,8 @@ def _values(option: Any, before: list[str]) -> Iterator[Found]:
         yield from ((one, "") for one in ("auto", "always", "never"))
     elif option.name == "agent":
         yield from ((name, "") for name in _app(before).config.agents)
+    elif option.name == "team":
+        yield from ((name, "") for name in _app(before).config.teams)
     elif option.name == "model":
         from agnocli.agent.models.providers import list_providers
 

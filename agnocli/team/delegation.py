@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from typing import Any
 
@@ -16,7 +16,6 @@ from agnocli.agent.part import delegate
 from agnocli.agent.runnable import Runnable
 from agnocli.agent.state import merge
 from agnocli.agent.tools import Emit, Tool, ToolCallError
-from agnocli.errors import AgnoCLIError
 from agnocli.run import (
     ReasoningContent,
     RunContent,
@@ -108,27 +107,20 @@ def _all(members: Members, model: ChatModel, job: Job, emit: Emit) -> str:
     """Side by side, each on a copy of the state; what they change in it comes together in their order."""
     task, before = _task(job), job.context.session_state
     jobs = {key: _copy(job) for key in members}
-    said: dict[str, str | BaseException] = {}
 
-    def work(key: str) -> None:
+    def done(key: str) -> str:
         try:
-            said[key] = _done(members[key], model, jobs[key], task, _named(emit, key))
-        except (ToolCallError, AgnoCLIError) as error:
-            said[key] = error
+            return _done(members[key], model, jobs[key], task, _named(emit, key))
+        except ToolCallError as error:
+            return str(error)
 
-    threads = [threading.Thread(target=work, args=(key,), daemon=True) for key in members]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(members)) as threads:
+        said = list(threads.map(done, members))
     state = deepcopy(before)
     for one in jobs.values():
         state = merge(before, one.context.session_state, state)
     job.context.session_state = state
-    for outcome in said.values():
-        if isinstance(outcome, AgnoCLIError):
-            raise outcome
-    return "\n\n".join(f"{key}: {said[key]}" for key in members)
+    return "\n\n".join(f"{key}: {text}" for key, text in zip(members, said, strict=True))
 
 
 def _copy(job: Job) -> Job:

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from agnocli import codec
 from agnocli.abc import Backend, ModelFinished, ReasoningDelta
 from agnocli.agent import Agent, advice
+from agnocli.agent.owner import this_process
 from agnocli.db.memory import MemoryDb
 from agnocli.db.sqlite import SqliteDb
 from agnocli.errors import (
@@ -119,11 +122,32 @@ def test_the_last_event_comes_before_the_error(db: Backend) -> None:
     assert seen[-1].event == "RunError"
 
 
+def test_what_nobody_foresaw_is_raised_after_the_turn_is_stored(db: Backend) -> None:
+    agent = Agent(model=ScriptedModel(["half", ValueError("a mistake")]), db=db)
+    with pytest.raises(ValueError, match="a mistake"):
+        agent.run("hi", session_id="s")
+    (run,) = db.runs("s")
+    assert (run.status, data(run)["content"]) == ("ERROR", "half")
+    assert data(run)["metadata"] == {"agnocli": {"error": "a mistake"}}
+
+
 def test_another_users_session_is_refused(db: Backend) -> None:
     agent = Agent(model=ScriptedModel(["a"]), db=db)
     agent.run("hi", session_id="s", user_id="alice")
     with pytest.raises(SessionConflictError):
         agent.run("hi", session_id="s", user_id="bob")
+
+
+def test_another_users_unfinished_turn_is_left_as_it_is(db: Backend) -> None:
+    agent = Agent(model=ScriptedModel(["a"]), db=db)
+    agent.run("hi", session_id="s", user_id="alice")
+    (run,) = db.runs("s")
+    dead = {"owner": {**this_process(), "pid": 2**22 + 1}}
+    left = codec.patch(run.run_data, {"status": "RUNNING", "metadata": {"agnocli": dead}})
+    db.put_run(replace(run, status="RUNNING", run_data=left))
+    with pytest.raises(SessionConflictError):
+        agent.run("hi", session_id="s", user_id="bob")
+    assert [one.status for one in db.runs("s")] == ["RUNNING"]
 
 
 def test_an_empty_session_id_is_an_error(db: Backend) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -136,9 +137,16 @@ def test_a_run_that_cannot_be_read_does_not_stop_the_conversation() -> None:
     ]
 
 
+@dataclass
+class Limits:
+    history_runs: int | None
+    history_messages: int | None
+    history_tokens: int | None = None
+
+
 def said(backend: CountingDb, *, runs: int | None = None, messages: int | None = None) -> list[str]:
     """First words of the turns that are sent."""
-    found = history(backend, "s", runs=runs, messages=messages)
+    found = history(backend, "s", Limits(runs, messages))
     return [one["content"] for one in found.messages if one["role"] == "user"]
 
 
@@ -156,7 +164,7 @@ def test_a_turn_with_tools_is_not_cut_in_its_middle() -> None:
         {"role": "tool", "content": "42", "tool_call_id": "call_1"},
         {"role": "assistant", "content": "It is 42"},
     ]
-    found = history(db(run(0), run(1, turn)), "s", runs=None, messages=3)
+    found = history(db(run(0), run(1, turn)), "s", Limits(None, 3))
     assert [one["role"] for one in found.messages] == ["user", "assistant", "tool", "assistant"]
 
 
@@ -173,10 +181,10 @@ def test_both_limits_hold_when_runs_are_counted_too() -> None:
 def test_the_oldest_turns_are_left_out_when_all_are_too_many_tokens() -> None:
     backend = db(*map(run, range(4)))
     one_turn = estimated_tokens(wire_messages([run(0)]))
-    found = history(backend, "s", runs=4, tokens=2 * one_turn)
+    found = history(backend, "s", Limits(4, None, 2 * one_turn))
     assert (len(found.messages), found.dropped) == (4, 2)
     assert found.messages[0]["content"] == "q2"
-    nothing = history(backend, "s", runs=4, tokens=one_turn - 1)
+    nothing = history(backend, "s", Limits(4, None, one_turn - 1))
     assert (list(nothing.messages), nothing.dropped) == ([], 4)
 
 
@@ -188,3 +196,14 @@ def test_tokens_are_estimated_on_the_safe_side_of_half_and_double(text: str) -> 
     tokens = {"w": 401, "с": 301, "語": 500}[text[0]]
     estimate = estimated_tokens([{"role": "user", "content": text}])
     assert tokens / 2 < estimate < 3 * tokens
+
+
+def test_runs_that_somebody_has_just_read_are_not_read_again() -> None:
+    backend = db(*map(run, range(9)))
+    newest = list(backend.runs("s", last=5))
+    backend.given = 0
+    found = history(backend, "s", Limits(3, None), seen=newest)
+    assert [one["content"] for one in found.messages if one["role"] == "user"] == ["q6", "q7", "q8"]
+    assert backend.given == 0
+    assert len(history(backend, "s", Limits(6, None), seen=newest).messages) == 12
+    assert history(backend, "s", Limits(0, None), seen=newest).messages == []

@@ -13,8 +13,9 @@ from agnocli import codec
 from agnocli.abc import Backend, ChatRequest
 from agnocli.agent import Agent
 from agnocli.db.sqlite import SqliteDb
-from agnocli.errors import ModelError, UsageError
+from agnocli.errors import BackendError, ModelError, UsageError
 from agnocli.messages import data
+from agnocli.records import Run
 from agnocli.run import RunContent, RunContext, RunEnded
 from agnocli.team import Team
 from agnocli.team.team import Team as TheSameTeam
@@ -214,6 +215,25 @@ def test_a_member_that_fails_is_reported_to_the_leader(db: Backend) -> None:
     assert team.run("Please", session_id="s").content == "Sorry."
     assert results(leader) == ["Error: writer failed: gone"]
     assert [run.status for run in db.runs("s")] == ["COMPLETED", "ERROR"]
+
+
+@pytest.mark.parametrize("mode", ["coordinate", "broadcast"])
+def test_a_backend_that_fails_under_a_member_fails_the_run(
+    db: Backend, monkeypatch: pytest.MonkeyPatch, mode: Any
+) -> None:
+    append_run = db.append_run
+
+    def full(run: Run) -> Run:
+        if run.parent_run_id is not None:
+            raise BackendError("the disk is full")
+        return append_run(run)
+
+    monkeypatch.setattr(db, "append_run", full)
+    asked = gives("a") if mode == "coordinate" else call("delegate_task_to_members", task="x")
+    team = desk(db, ScriptedModel(asks(asked)), Agent(name="A", model=ScriptedModel()), mode=mode)
+    with pytest.raises(BackendError, match="full"):
+        team.run("Go", session_id="s")
+    assert [run.status for run in db.runs("s")] == ["ERROR"]
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,7 @@ def test_without_a_terminal_nothing_is_run_unless_it_is_allowed(
     configured(AGENT, server)
     ran = agno("chat", "-s", "s", "buy milk")
     assert ran.out == "Sorry.\n"
+    assert "--approve auto runs them" in ran.err
     assert results(server) == ["Error: the user did not allow this call; nothing was run."]
     assert state(agno, "s") == {}
 

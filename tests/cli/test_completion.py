@@ -9,6 +9,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from agnocli.cli.app import COMMANDS
 from agnocli.testing.records import EPOCH, sample_bundle
 from tests.cli.conftest import Agno
 
@@ -48,7 +49,7 @@ def asked(agno: Agno, *words: str, shell: str = "bash") -> list[str]:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["agno", ""], ["chat", "sessions", "backends", "config", "models", "completion"]),
+        (["agno", ""], list(COMMANDS)),
         (["agno", "se"], ["sessions"]),
         (["agno", "sessions", "re"], ["rename"]),
         (["agno", "-o", "json", "sessions", "in"], ["inspect"]),

@@ -6,12 +6,14 @@ import multiprocessing
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from agnocli import codec
-from agnocli.abc import Backend
+from agnocli.abc import Backend, ModelFinished
 from agnocli.agent import Agent
 from agnocli.run import RunContext
+from agnocli.testing.openai_server import tool_call
 from agnocli.testing.scripted_model import ScriptedModel
-from tests.agent.test_tools import asks, call
 
 TURNS = 4
 
@@ -24,11 +26,13 @@ def add_item(run_context: RunContext, item: str) -> str:
 
 
 def work(opener: Callable[[], Backend], name: str, start: Any) -> None:
-    scripts = [
-        script
-        for number in range(TURNS)
-        for script in (asks(call("add_item", item=f"{name}{number}")), ["ok"])
-    ]
+    scripts: list[list[Any]] = []
+    for number in range(TURNS):
+        call = tool_call("add_item", {"item": f"{name}{number}"})
+        scripts += [
+            [ModelFinished(reason="tool_calls", total_tokens=5, tool_calls=(call,))],
+            ["ok"],
+        ]
     with opener() as db:
         agent = Agent(
             model=ScriptedModel(*scripts), db=db, tools=[add_item], add_history_to_context=True
@@ -38,6 +42,7 @@ def work(opener: Callable[[], Backend], name: str, start: Any) -> None:
             agent.run("buy", session_id="s")
 
 
+@pytest.mark.parametrize("harness", ["sqlite", "postgres", "redis"], indirect=True)
 def test_two_processes_in_one_session_lose_nothing(harness: Any) -> None:
     with harness.open() as db:
         db.setup()
