@@ -62,6 +62,8 @@ class SQLStore:
         self._read_only = read_only
         self._connections = Connections(dialect, address, open_reader, open_writer)
         self._found: Statements | None = None
+        self._making = False
+        """Tables are made in a transaction that is not committed."""
         self._can = dialect.capabilities if dialect.limits is as_declared else None
 
     @property
@@ -101,10 +103,12 @@ class SQLStore:
     # what is there
 
     def _statements(self, cursor: DBCursor) -> Statements:
-        """SQL for the tables as they are now; looked up again until both are there."""
-        if self._found is None or not self._found.has_runs:
-            self._found = self._look(cursor)
-        return self._found
+        """SQL for the tables as they are now; looked up again until both are there, and committed."""
+        found = self._found
+        if found is None or not found.has_runs:
+            found = self._look(cursor)
+            self._found = None if self._making else found
+        return found
 
     def _look(self, cursor: DBCursor) -> Statements:
         sessions = self._dialect.table_columns(cursor, self._tables.sessions)
@@ -165,8 +169,10 @@ class SQLStore:
             with self._connections.writing(create=create) as cursor:
                 yield cursor
         except BaseException:
-            self._found = None  # tables made in this transaction are gone again
+            self._found = None  # tables may not be what they were
             raise
+        finally:
+            self._making = False
 
     def _edit(self, action: Callable[[DBCursor], Result]) -> Result:
         """A transaction that is done once again when the database itself undid it."""
@@ -184,6 +190,7 @@ class SQLStore:
         names = (self._tables.sessions, self._tables.runs, self._tables.versions)
         with self._dialect.creating(cursor):
             if missing := {name for name in names if not columns(cursor, name)}:
+                self._making = True
                 writing.create(cursor, self._dialect, self._tables, missing)
         self._found = None
 
