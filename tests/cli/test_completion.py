@@ -44,11 +44,24 @@ def asked(agno: Agno, *words: str, shell: str = "bash") -> list[str]:
     return ran.lines
 
 
+COMMANDS = [
+    "chat",
+    "sessions",
+    "migrate",
+    "verify",
+    "backends",
+    "config",
+    "models",
+    "doctor",
+    "completion",
+]
+
+
 @bash
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["agno", ""], ["chat", "sessions", "backends", "config", "models", "completion"]),
+        (["agno", ""], COMMANDS),
         (["agno", "se"], ["sessions"]),
         (["agno", "sessions", "re"], ["rename"]),
         (["agno", "-o", "json", "sessions", "in"], ["inspect"]),
