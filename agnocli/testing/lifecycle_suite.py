@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -82,6 +83,21 @@ class LifecycleSuite(Suite):
     def test_the_first_write_sets_up(self, untouched: Backend) -> None:
         untouched.write([sample_bundle()])
         assert everything(untouched) == given(sample_bundle(), by=untouched)
+
+    def test_a_reader_beside_the_first_write_finds_nothing_yet_or_what_is_there(
+        self, untouched: Backend
+    ) -> None:
+        bundles = [sample_bundle(f"s{number}", 0) for number in range(600)]
+
+        def source() -> Iterator[SessionBundle]:
+            for number, bundle in enumerate(bundles):
+                if not number % 100:
+                    with suppress(BackendNotSetUpError, SessionNotFoundError):
+                        assert untouched.get("s0").session_id == "s0"
+                yield bundle
+
+        untouched.write(source())
+        assert everything(untouched) == given(*bundles, by=untouched)
 
     def test_setup_again_keeps_what_is_stored(self, backend: Backend) -> None:
         backend.write([sample_bundle()])

@@ -278,7 +278,7 @@ def test_options_name_the_place(server: RedisServer) -> None:
     given = {"host": "127.0.0.1", "port": server.port, "db": 3, "prefix": "chat:", "expire": 99}
     with open_backend(given, name="cache") as db:
         db.write([sample_bundle("s", 1)])
-        assert db.address == f"redis://127.0.0.1:{server.port}/3"
+        assert db.address == f"redis://127.0.0.1:{server.port}/3?prefix=chat"
     with redis.Redis(port=server.port, db=3) as client:
         assert 0 < client.ttl("chat:sessions:s") <= 99
 

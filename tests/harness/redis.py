@@ -66,4 +66,7 @@ class Harness:
     def close(self) -> None:
         for key in self.keys():
             self.client.unlink(key)
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         self.client.close()

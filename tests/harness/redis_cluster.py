@@ -16,6 +16,9 @@ class Harness(OneServer):
     def _connect(self) -> Any:
         return _client(self.url)
 
+    def _disconnect(self) -> None:
+        """The next test goes on with it."""
+
 
 @cache
 def _client(url: str) -> Any:

@@ -64,6 +64,8 @@ class SQLStore:
         self._connections = Connections(dialect, address, open_reader, open_writer)
         self._found: Statements | None = None
         self._complete = False
+        self._making = False
+        """Tables are made in a transaction that is not committed."""
         self._can = dialect.capabilities if dialect.limits is as_declared else None
 
     @property
@@ -103,10 +105,12 @@ class SQLStore:
     # what is there
 
     def _statements(self, cursor: DBCursor) -> Statements:
-        """SQL for the tables as they are now; looked up again until both are there."""
-        if self._found is None or not self._found.has_runs:
-            self._found = self._look(cursor)
-        return self._found
+        """SQL for the tables as they are now; looked up again until both are there, and committed."""
+        found = self._found
+        if found is None or not found.has_runs:
+            found = self._look(cursor)
+            self._found = None if self._making else found
+        return found
 
     def _look(self, cursor: DBCursor) -> Statements:
         sessions = self._dialect.table_columns(cursor, self._tables.sessions)
@@ -169,8 +173,10 @@ class SQLStore:
                     self._complete = not self._completed(cursor)
                 yield cursor
         except BaseException:
-            self._found = None  # tables made in this transaction are gone again
+            self._found = None  # tables may not be what they were
             raise
+        finally:
+            self._making = False
 
     def _completed(self, cursor: DBCursor) -> bool:
         """Whether what a killed load put off had to be made."""
@@ -195,6 +201,7 @@ class SQLStore:
         names = (self._tables.sessions, self._tables.runs, self._tables.versions)
         with self._dialect.creating(cursor):
             if missing := {name for name in names if not columns(cursor, name)}:
+                self._making = True
                 writing.create(cursor, self._dialect, self._tables, missing)
         self._found = None
 
