@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agnocli import codec
-from agnocli.cli.render.members import MOST_WAITING
+from agnocli.layout.members import MOST_WAITING
 from agnocli.cli.render.transcript import Shown, write_transcript
 from agnocli.records import Document, Run, Session
 

@@ -10,7 +10,7 @@ import msgspec
 
 from agnocli import codec
 from agnocli.cli.render.markdown import AnswerStream, MarkdownStream, PlainStream
-from agnocli.cli.render.members import Placed, in_reading_order
+from agnocli.layout.members import Placed, in_reading_order
 from agnocli.cli.render.text import Out, age, fit, iso, neutral, one_line, sgr
 from agnocli.errors import CodecError
 from agnocli.layout.derive import session_info
