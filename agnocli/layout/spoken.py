@@ -68,8 +68,8 @@ def turn(placed: Placed, session: Session) -> Turn:
     run = placed.run
     try:
         data = codec.decode(run.run_data)
-    except CodecError as error:
-        return _unreadable(placed, error.message)
+    except CodecError as wrong:
+        return _unreadable(placed, wrong.message)
     if not isinstance(data, dict):
         return _unreadable(placed, "not an object")
     items, repeated = _items(data)
