@@ -221,6 +221,12 @@ def ending(run: Run, data: Mapping[str, Any]) -> str:
     return reasons.get(ours["finish_reason"], "") if "finish_reason" in ours else ""
 
 
+def title_of(session: Session) -> str:
+    """What a conversation is called: its name, the beginning of its first words, or its id."""
+    info = session_info(session, runs=0, status=None)
+    return info.name or info.title or session.session_id
+
+
 def facts(session: Session) -> Iterator[tuple[str, str]]:
     """What is known of a conversation as a whole, by label; what is not known is left out."""
     info = session_info(session, runs=0, status=None)
