@@ -157,7 +157,7 @@ def _transfer(
                 sink,
                 options,
                 ledger,
-                copy=None if sink.address == STREAM else sink,
+                copy=sink if sink.address != STREAM and hasattr(sink, "scan") else None,
                 quarantine=QuarantineWriter(quarantine, backend=sink.address),
                 observer=show,
             )

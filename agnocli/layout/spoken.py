@@ -125,6 +125,21 @@ def _paired(items: list[dict[str, Any]], data: Mapping[str, Any]) -> Iterator[Sa
         yield Said(Message(role=name, content=content))
 
 
+def plainly(run: Run, data: Mapping[str, Any]) -> Iterator[tuple[Message, tuple[Media, ...]]]:
+    """The turn's own messages one by one as they are stored; what was asked and answered where there are none."""
+    items, _ = _items(data)
+    if not any(one.get("role") == "user" for one in items):
+        yield from ((one, ()) for one in asked(data))
+    said = list[str]()
+    for item in items:
+        message = view(item)
+        said.append(message.content)
+        yield message, tuple(media(item))
+    content, _ = rest(run, data, said)
+    if content:
+        yield Message(role="assistant", content=content, created_at=run.created_at), ()
+
+
 def _called(call: ToolCall, item: dict[str, Any] | None) -> Called:
     return Called(call) if item is None else Called(call, view(item), tuple(media(item)))
 

@@ -26,6 +26,10 @@ STREAM = "-"
 class Format(StrEnum):
     JSONL = "jsonl"
     JSON = "json"
+    MARKDOWN = "markdown"
+    HTML = "html"
+    CSV = "csv"
+    OPENAI = "openai"
 
 
 def export(
@@ -52,7 +56,11 @@ def export(
     ] = STREAM,
     force: Annotated[bool, typer.Option("--force", help="Overwrite.")] = False,
 ) -> int:
-    """Write conversations into a file, to the byte as they are stored; import reads them back."""
+    """Write conversations into a file: jsonl and json to the byte as they are stored, import reads them back.
+
+    markdown and html are for people, csv for spreadsheets (a ' stands in front of what one would run as a formula),
+    openai for fine-tuning.
+    """
     query = filters.query_of(
         user=user,
         agent=agent,
@@ -101,10 +109,15 @@ def _into(
     force: bool,
 ) -> TransferReport:
     from agnocli.cli.transferring import TransferFlags, transferred
+    from agnocli.formats.pages import open_page, page_kind
     from agnocli.formats.registry import open_file
 
     path = out if out == STREAM else str(Path(out).absolute())
-    file = open_file(path, format=format_, force=force, restart=True)
+    file: Any
+    if (kind := page_kind(path, format_)) is not None:
+        file = open_page(path, kind, force=force)
+    else:
+        file = open_file(path, format=format_, force=force, restart=True)
     report, _ = transferred(app, backend, file, options, TransferFlags())
     return report
 
@@ -130,13 +143,14 @@ def _export_each(
 
     from agnocli.cli.beside import merged
     from agnocli.cli.transferring import TransferFlags, as_json, finish
+    from agnocli.formats.pages import suffix_of
     from agnocli.transfer.select import Selection
 
     selection = Selection(backend, options)
     folder.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
     for session_id in filter(selection.wanted, list(backend.ids())):
-        out = folder / f"{file_name(session_id)}.{format_}"
+        out = folder / f"{file_name(session_id)}{suffix_of(format_)}"
         chosen = replace(options, query=None, session_ids=(session_id,))
         results.append(as_json(_into(app, backend, chosen, format_, str(out), force), None))
     if not results:
