@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -54,6 +54,9 @@ def export(
     out: Annotated[
         str, typer.Option("--out", metavar="FILE|DIR/|-", help="A name in .gz is packed.")
     ] = STREAM,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Take keys, tokens and passwords out of the text.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite.")] = False,
 ) -> int:
     """Write conversations into a file: jsonl and json to the byte as they are stored, import reads them back.
@@ -77,36 +80,49 @@ def export(
     if not (session or all_ or filtered):
         raise UsageError("which sessions?", hint="name some, or choose with --all or a filter")
     chosen = query if filtered else None
-    return run(context, lambda one: _export(one, session or [], chosen, format_, out, force))
+    where = Where(format_, out, redact, force)
+    return run(context, lambda one: _export(one, session or [], chosen, where))
 
 
-def _export(
-    app: App,
-    references: list[str],
-    query: SessionQuery | None,
-    format_: Format | None,
-    out: str,
-    force: bool,
-) -> int:
+class Where(NamedTuple):
+    """Into what sessions are written, and how."""
+
+    format: Format | None
+    out: str
+    redact: bool
+    force: bool
+
+
+def _export(app: App, references: list[str], query: SessionQuery | None, where: Where) -> int:
+    from agnocli.cli.transferring import TransferFlags, finish
     from agnocli.sessions.resolve import resolve
     from agnocli.transfer.options import TransferOptions
 
-    backend = app.backend(read_only=True)
+    out, backend = where.out, app.backend(read_only=True)
     ids = [resolve(backend, not_empty(one, "SESSION")) for one in references]
     options = TransferOptions(query=query, session_ids=tuple(dict.fromkeys(ids)))
+    source: Any = _redacted(backend) if where.redact else backend
     if out.endswith("/") or (out != STREAM and Path(out).is_dir()):
-        return _export_each(app, backend, options, format_ or Format.JSONL, Path(out), force)
-    report = _into(app, backend, options, format_, out, force)
-    return _done(app, report, out)
+        report = _into_folder(app, source, options, where)
+    else:
+        report = _into(app, source, options, where, out)
+    if where.redact:
+        report.redacted = source.kinds
+        if not report.redacted:
+            app.note("redacted: nothing, no secrets were found")
+    if out != STREAM or report.set_aside or report.is_mismatch or report.redacted:
+        return finish(app, report, TransferFlags(), None)
+    return ExitStatus.OK
+
+
+def _redacted(backend: Backend) -> Any:
+    from agnocli.sessions.redact import Redacted
+
+    return Redacted(backend)
 
 
 def _into(
-    app: App,
-    backend: Backend,
-    options: TransferOptions,
-    format_: Format | None,
-    out: str,
-    force: bool,
+    app: App, source: Any, options: TransferOptions, where: Where, out: str
 ) -> TransferReport:
     from agnocli.cli.transferring import TransferFlags, transferred
     from agnocli.formats.pages import open_page, page_kind
@@ -114,50 +130,36 @@ def _into(
 
     path = out if out == STREAM else str(Path(out).absolute())
     file: Any
-    if (kind := page_kind(path, format_)) is not None:
-        file = open_page(path, kind, force=force)
+    if (kind := page_kind(path, where.format)) is not None:
+        file = open_page(path, kind, force=where.force)
     else:
-        file = open_file(path, format=format_, force=force, restart=True)
-    report, _ = transferred(app, backend, file, options, TransferFlags())
+        file = open_file(path, format=where.format, force=where.force, restart=True)
+    report, _ = transferred(app, source, file, options, TransferFlags())
     return report
 
 
-def _done(app: App, report: TransferReport, out: str) -> int:
-    from agnocli.cli.transferring import TransferFlags, finish
-
-    if out != STREAM or report.set_aside or report.is_mismatch:
-        return finish(app, report, TransferFlags(), None)
-    return ExitStatus.OK
-
-
-def _export_each(
-    app: App,
-    backend: Backend,
-    options: TransferOptions,
-    format_: Format,
-    folder: Path,
-    force: bool,
-) -> int:
+def _into_folder(app: App, source: Any, options: TransferOptions, where: Where) -> TransferReport:
     """A file for each session."""
     from msgspec.structs import replace
 
     from agnocli.cli.beside import merged
-    from agnocli.cli.transferring import TransferFlags, as_json, finish
+    from agnocli.cli.transferring import as_json
     from agnocli.formats.pages import suffix_of
     from agnocli.transfer.select import Selection
 
-    selection = Selection(backend, options)
+    selection, folder = Selection(source, options), Path(where.out)
+    where = where._replace(format=where.format or Format.JSONL)
     folder.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
-    for session_id in filter(selection.wanted, list(backend.ids())):
-        out = folder / f"{file_name(session_id)}{suffix_of(format_)}"
+    for session_id in filter(selection.wanted, list(source.ids())):
+        out = folder / f"{file_name(session_id)}{suffix_of(where.format or Format.JSONL)}"
         chosen = replace(options, query=None, session_ids=(session_id,))
-        results.append(as_json(_into(app, backend, chosen, format_, str(out), force), None))
+        results.append(as_json(_into(app, source, chosen, where, str(out)), None))
     if not results:
         raise UsageError("no session matches", hint="agno sessions list shows what is there")
     report = merged(results)
     report.target = f"{folder}/"
-    return finish(app, report, TransferFlags(), None)
+    return report
 
 
 def file_name(session_id: str) -> str:
