@@ -183,6 +183,22 @@ _RESERVED = {
 """What some systems take for a device."""
 
 
+class From(StrEnum):
+    OPENAI = "openai"
+    CHATGPT = "chatgpt"
+    LLM = "llm"
+
+
+class Read(NamedTuple):
+    """How files are read."""
+
+    partial: bool
+    edited: bool
+    tool: From | None
+    user: str | None
+    agent: str
+
+
 def import_(
     context: typer.Context,
     file: Annotated[list[str], typer.Argument(help="Session files, quarantine files; - is stdin.")],
@@ -195,18 +211,40 @@ def import_(
     edited: Annotated[
         bool, typer.Option("--edited", help="Take a file that people have changed.")
     ] = False,
+    tool: Annotated[
+        From | None,
+        typer.Option(
+            "--from",
+            help="What wrote it: openai (chat JSONL, request logs), chatgpt (conversations.json or"
+            " its zip), llm (logs.db).",
+        ),
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", "-u", help="With --from: whose they become.")
+    ] = None,
+    agent: Annotated[
+        str, typer.Option("--agent", help="With --from: the agent they become a session of.")
+    ] = "assistant",
 ) -> int:
     """Store the conversations of files. A damaged file is refused before anything is written."""
-    return run(context, lambda one: _import(one, file, on_conflict, partial, edited))
+    how = Read(partial, edited, tool, user, not_empty(agent, "--agent"))
+    if user is not None:
+        not_empty(user, "--user")
+    if tool is None and (user is not None or agent != "assistant"):
+        raise UsageError("a session file tells whose sessions are", hint="--user is for --from")
+    if tool is not None and (partial or edited):
+        raise UsageError("--partial and --edited are for session files, not for --from")
+    return run(context, lambda one: _import(one, file, on_conflict, how))
 
 
-def _import(app: App, files: list[str], policy: ConflictPolicy, partial: bool, edited: bool) -> int:
+def _import(app: App, files: list[str], policy: ConflictPolicy, how: Read) -> int:
     from agnocli.cli.beside import merged
     from agnocli.cli.transferring import TransferFlags, as_json, finish, planned, transferred
     from agnocli.transfer.options import TransferOptions
 
-    options, flags = TransferOptions(policy=policy), TransferFlags()
-    sources = list(_opened(files, partial, edited))
+    # a foreign file is known by its content: what is there already is found identical
+    options, flags = TransferOptions(policy=policy), TransferFlags(restart=how.tool is not None)
+    sources = list(_opened(files, how))
     if app.options.dry_run:
         target = app.backend(read_only=True)
         return max(planned(app, source, target, options) for source in sources)
@@ -222,10 +260,16 @@ def _import(app: App, files: list[str], policy: ConflictPolicy, partial: bool, e
     return finish(app, report, flags, quarantine)
 
 
-def _opened(files: list[str], partial: bool, edited: bool) -> Iterator[Any]:
+def _opened(files: list[str], how: Read) -> Iterator[Any]:
     """A file is a file here, whatever its name."""
     from agnocli.formats.registry import open_file
 
     for one in files:
         path = one if one == STREAM else str(Path(one).absolute())
-        yield open_file(path, format="jsonl", partial=partial, edited=edited)
+        if how.tool is not None:
+            from agnocli.formats.foreign import open_foreign
+            from agnocli.formats.foreign.turns import Owner
+
+            yield open_foreign(path, how.tool, Owner(how.agent, how.user))
+        else:
+            yield open_file(path, format="jsonl", partial=how.partial, edited=how.edited)
