@@ -33,12 +33,14 @@ from agnocli.layout.spoken import (
 from agnocli.messages import Usage
 from agnocli.records import Session, SessionBundle
 
-_SPAN = re.compile(r"\\.|(?P<ticks>(?<!`)(`+)(?!`)).+?(?<!`)\2(?!`)|<(?=[A-Za-z/!?])", re.DOTALL)
-_LINK = re.compile(
-    r"\](?=\(\s*<?(?P<target>[^\s>)]*))|^ {0,3}(?=\[[^\]]+\]:\s*<?(?P<defined>\S+))",
-    re.MULTILINE,
+_TELLING = re.compile(
+    r"\\.|(?<!`)(?P<ticks>`+)(?!`).+?(?<!`)(?P=ticks)(?!`)|(?P<tag><)(?=[A-Za-z/!?])"
+    r"|\](?=\(\s*<?(?P<target>[^\s>)]*))|^ {0,3}(?=\[[^\]]+\]:\s*<?(?P<defined>\S+))",
+    re.DOTALL | re.MULTILINE,
 )
+"""What is passed over, an escape or a span of code; and what may do harm, a tag or the target of a link."""
 _ARMS = re.compile(r"<|(?<=\])\(|(?<=\]):")
+_END = "end of the text"
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _SAFE_SCHEMES = ("http", "https", "mailto")
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&])")
@@ -156,12 +158,14 @@ def _with_plain(lines: list[str], change: Callable[[str], str]) -> str:
 
 def _disarmed(text: str) -> str:
     """Without tags, and without links that run something."""
-    text = _SPAN.sub(lambda found: "\\<" if found[0] == "<" else found[0], text)
-    return _LINK.sub(_unlinked, text)
+    return _TELLING.sub(_escape, text)
 
 
-def _unlinked(found: re.Match[str]) -> str:
-    return found[0] if _is_safe(found["target"] or found["defined"] or "") else found[0] + "\\"
+def _escape(found: re.Match[str]) -> str:
+    if found["tag"]:
+        return "\\<"
+    target = found["target"] or found["defined"]
+    return found[0] if target is None or _is_safe(target) else found[0] + "\\"
 
 
 def _entity(found: re.Match[str]) -> str:
@@ -207,9 +211,6 @@ def _fences(lines: list[str]) -> list[Token]:
 
 def _closing(lines: list[str]) -> list[str]:
     """The end of a fence that the text leaves open."""
-    last = next(reversed(_fences(lines)), None)
-    if last is None or last.type != "fence" or last.level or not last.map:
-        return []
-    begins, ends = last.map
-    closed = re.fullmatch(f"{re.escape(last.markup)}[{last.markup[0]}]*", lines[ends - 1].strip())
-    return [] if ends < len(lines) or (ends - begins > 1 and closed) else [last.markup]
+    fences = _fences([*lines, "", _END])
+    is_open = fences and fences[-1].content.rstrip("\n").endswith(_END)
+    return [fences[-1].markup] if is_open else []

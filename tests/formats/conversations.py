@@ -11,17 +11,17 @@ from agnocli.records import Document, Run, Session, SessionBundle
 from agnocli.testing.records import EPOCH, document
 
 HOSTILE = (
-    "<script>window.hurt = 1</script>\n"
-    '<img src=x onerror="window.hurt = 2">\n\n'
-    "[click](javascript:window.hurt=3) [again](JAVASCRIPT&#58;window.hurt=4) "
+    "<script>document.documentElement.dataset.hurt=1</script>\n"
+    '<img src=x onerror="document.documentElement.dataset.hurt=2">\n\n'
+    "[click](javascript:document.documentElement.dataset.hurt=3) [again](JAVASCRIPT&#58;document.documentElement.dataset.hurt=4) "
     "[data](data:text/html;base64,PHNjcmlwdD4=) ![pixel](https://tracker.example/pixel.gif)\n\n"
-    "[ref]\n\n[ref]: javascript:window.hurt=5\n\n"
+    "[ref]\n\n[ref]: javascript:document.documentElement.dataset.hurt=5\n\n"
     "\x1b]0;owned\x07\x1b[31mred\x1b[0m \u202egnp.exe\r\nnext\x00line\n\n"
     "</div></article></main><style>body{display:none}</style>\n\n"
     "````\n```\ninner\n```\n````\n\n"
-    "```html\n<script>window.hurt = 6</script>"
+    "```html\n<script>document.documentElement.dataset.hurt=6</script>"
 )
-SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="window.hurt = 7"/>'
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="document.documentElement.dataset.hurt=7"/>'
 
 
 def png(width: int = 240, height: int = 120) -> bytes:
@@ -178,7 +178,9 @@ def everything(session_id: str = "tea-1", name: str = "Tea for two") -> SessionB
                 session_id=session_id,
                 agent_id="assistant",
                 run_index=5,
-                run_data=Document(b'{"messages": [<script>window.hurt = 8</script>'),
+                run_data=Document(
+                    b'{"messages": [<script>document.documentElement.dataset.hurt=8</script>'
+                ),
                 created_at=EPOCH + 300,
             ),
         ),

@@ -117,7 +117,7 @@ def balanced(messages: Iterable[Spoken]) -> Iterator[Spoken]:
             waiting = {made["id"]: made for made in one.tool_calls}
         elif one.tool_call_id not in waiting:
             made = call(one.tool_name or "tool", "{}", one.tool_call_id or f"call_{number}")
-            yield Spoken(role="assistant", tool_calls=[made], created_at=one.created_at)
+            yield Spoken(role="assistant", content="", tool_calls=[made], created_at=one.created_at)
             one = _answered(made, one)
         else:
             one = _answered(waiting.pop(one.tool_call_id), one)
