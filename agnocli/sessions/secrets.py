@@ -55,7 +55,7 @@ _NEEDS = {
     ),
 }
 """What there must be in a text for a slow detector to find something."""
-_TOKEN = re.compile(r"[\w.+/=-]*")
+_TOKEN = re.compile(r"[\w+/=-]+(?:\.[\w+/=-]+)*")
 _BEFORE, _AFTER = 80, 400
 """Characters around a word like `password` that are looked at, on its line."""
 _SHORTEST = 6
@@ -113,7 +113,7 @@ class Detector:
                 start, end = match.span(group)
                 if kind == "JSON Web Token":
                     end = _TOKEN.match(text, start).end()  # type: ignore[union-attr]
-                    if not self._is_token(text[start:end].rstrip(".")):
+                    if not self._is_token(text[start:end]):
                         continue
                 if group or _stands_alone(text, start, end):
                     yield Finding(kind, start, end)

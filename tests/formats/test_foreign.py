@@ -115,7 +115,7 @@ def test_an_example_for_fine_tuning_becomes_a_session(tmp_path: Path) -> None:
     check_as_agno_writes(bundle)
     first, second = turns(bundle)
     assert said(first) == [
-        ("developer", "Be brief"),
+        ("system", "Be brief"),
         ("user", "Weather in Paris?"),
         ("assistant", ""),
         ("tool", "sunny"),

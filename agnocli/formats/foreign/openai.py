@@ -153,7 +153,8 @@ def _spoken(message: Mapping[str, Any], number: int, address: str, line: int) ->
     if role == "function":
         role, call_id = "tool", _legacy_id(number - 1)
     return Spoken(
-        role=role,
+        # Agno's name for it, whatever the model is told
+        role="system" if role == "developer" else role,
         content=content if content is not None or not calls else "",
         reasoning=_text(message.get("reasoning_content")) or _text(message.get("reasoning")),
         tool_calls=calls,

@@ -13,6 +13,7 @@ import msgspec
 from agnocli import codec
 from agnocli.errors import CodecError
 from agnocli.layout.derive import run_row, title
+from agnocli.layout.media import Media
 from agnocli.messages import text
 from agnocli.records import NULL, Run, Session, SessionBundle
 
@@ -44,6 +45,14 @@ _EXECUTION = [
     "parent_tool_call_id",
 ]
 """Keys of a tool's execution, all of which Agno writes always."""
+
+
+_FILE_TYPES = {
+    *("application/pdf", "application/json", "application/x-javascript", "application/x-python"),
+    *("application/msword", "application/vnd.ms-powerpoint", "application/vnd.ms-excel"),
+    *("text/javascript", "text/x-python", "text/plain", "text/html", "text/css", "text/markdown"),
+    *("text/csv", "text/xml", "text/rtf"),
+}
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -246,14 +255,28 @@ def _message(one: Spoken, key: str, created: int) -> dict[str, Any]:
         tool_args=one.tool_args,
         tool_call_error=one.failed if one.role == "tool" else None,
         tool_calls=one.tool_calls or None,
-        **{kind: _with_ids(items, key) for kind, items in one.media.items()},
+        **{kind: _with_ids(kind, items, key) for kind, items in one.media.items()},
         metrics=dict(one.tokens) or None,
         created_at=one.created_at if one.created_at is not None else created,
     )
 
 
-def _with_ids(items: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
-    return [{"id": made_id(key, str(number)), **item} for number, item in enumerate(items)]
+def _with_ids(kind: str, items: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+    made = [_file(one) for one in items] if kind == "files" else items
+    return [_present(id=made_id(key, str(number)), **one) for number, one in enumerate(made)]
+
+
+def _file(item: dict[str, Any]) -> dict[str, Any]:
+    """Agno keeps a text's words as they are, and refuses a file of a type that it does not know."""
+    mime, content = item.get("mime_type"), item.get("content")
+    if mime is not None and mime not in _FILE_TYPES:
+        return {**item, "mime_type": None, "file_type": mime}
+    if mime is not None and mime.startswith("text/") and content is not None:
+        return {
+            **item,
+            "content": Media(kind="file", data=content).content().decode("utf-8", "replace"),
+        }
+    return item
 
 
 def _all_media(asked: Iterable[Spoken]) -> dict[str, list[dict[str, Any]]]:
@@ -262,7 +285,7 @@ def _all_media(asked: Iterable[Spoken]) -> dict[str, list[dict[str, Any]]]:
         for kind, items in one.media.items():
             # Agno's own names of an input's lists differ from a message's in one
             name = "audios" if kind == "audio" else kind
-            found.setdefault(name, []).extend(_with_ids(items, f"{one.content} {kind}"))
+            found.setdefault(name, []).extend(_with_ids(kind, items, f"{one.content} {kind}"))
     return found
 
 
