@@ -165,5 +165,5 @@ def _loaded(name: str) -> Any:
     except ImportError as error:
         raise DriverMissingError(
             "redacting needs detect-secrets, which is not installed",
-            hint="pip install 'agnocli[redact]'",
+            hint="pip install 'agnocli[secrets]'",
         ) from error

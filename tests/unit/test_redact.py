@@ -185,4 +185,4 @@ def test_without_detect_secrets_it_says_how_to_get_it(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "detect_secrets", None)
     with pytest.raises(DriverMissingError, match="not installed") as caught:
         Detector()
-    assert caught.value.hint == "pip install 'agnocli[redact]'"
+    assert caught.value.hint == "pip install 'agnocli[secrets]'"

@@ -20,6 +20,7 @@ from agnocli.layout.spoken import (
     asked,
     author,
     ending,
+    facts,
     laid_out,
     lenient,
     steps,
@@ -132,28 +133,13 @@ class _Indented:
 
 
 def _head(page: _Page, session: Session, shown: Shown) -> None:
-    info = session_info(session, runs=shown.runs or 0, status=None)
-    numbers = tokens(lenient(session.session_data).get("session_metrics"))
-    if info.name:
-        page.line(one_line(info.name), BOLD)
-    rows = [
-        ("session", session.session_id),
-        ("type", session.session_type),
-        ("agent", session.agent_id),
-        ("team", session.team_id),
-        ("workflow", session.workflow_id),
-        ("model", info.model),
-        ("user", session.user_id),
-        ("tags", ", ".join(info.tags)),
-        ("created", page.time(session.created_at)),
-        ("updated", page.time(session.updated_at)),
-        ("backend", shown.backend),
-        ("runs", None if shown.runs is None else str(shown.runs)),
-        ("tokens", numbers),
-    ]
-    for label, value in rows:
+    if name := session_info(session, runs=0, status=None).name:
+        page.line(one_line(name), BOLD)
+    count = "" if shown.runs is None else str(shown.runs)
+    for label, value in (*facts(session), ("backend", shown.backend), ("runs", count)):
         if value:
-            page.line(page.style(f"{label:<9}", DIM) + one_line(str(value)))
+            told = page.time(value) if label in ("created", "updated") else one_line(value)
+            page.line(page.style(f"{label:<9}", DIM) + told)
 
 
 def _tail(page: _Page, session: Session, shown: Shown) -> None:
