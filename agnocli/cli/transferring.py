@@ -157,7 +157,7 @@ def _transfer(
                 sink,
                 options,
                 ledger,
-                copy=None if sink.address == STREAM else sink,
+                copy=sink if sink.address != STREAM and hasattr(sink, "scan") else None,
                 quarantine=QuarantineWriter(quarantine, backend=sink.address),
                 observer=show,
             )
@@ -271,6 +271,7 @@ def as_json(report: TransferReport, quarantine: Path | None) -> dict[str, Any]:
         "unsettled": report.unsettled,
         "extra": report.extra,
         "respelled": dict(report.respelled),
+        "redacted": dict(report.redacted),
     }
 
 
@@ -323,6 +324,9 @@ def _say_what_else(app: App, report: TransferReport) -> None:
     if report.not_copied:
         named = ", ".join(f"{name} ({number:,})" for name, number in report.not_copied.items())
         app.note(f"not copied, as it is no session: {named}")
+    if report.redacted:
+        kinds_found = ", ".join(f"{name} ({number:,})" for name, number in report.redacted.items())
+        app.note(f"redacted: {kinds_found}")
     if report.extra:
         app.note(f"the target holds {report.extra:,} sessions that are not from here")
     kinds = {

@@ -9,7 +9,7 @@ from agnocli.abc import ConflictPolicy, Cursor, WriteResult
 from agnocli.errors import UsageError
 from agnocli.formats.json import JSON
 from agnocli.formats.jsonl import JSONL
-from agnocli.formats.sink import FileSink
+from agnocli.formats.sink import RecordSink
 from agnocli.formats.source import STDIO, Checked, FileSource
 from agnocli.records import SessionBundle
 
@@ -45,14 +45,14 @@ def open_file(
         )
     return SessionFile(
         FileSource(path, partial=partial, edited=edited),
-        FileSink(path, shape, force=force, restart=restart),
+        RecordSink(path, shape, force=force, restart=restart),
     )
 
 
 class SessionFile:
     """`Source`, `Sink` and `Loader`."""
 
-    def __init__(self, source: FileSource, sink: FileSink) -> None:
+    def __init__(self, source: FileSource, sink: RecordSink) -> None:
         self._source, self._sink = source, sink
         self.address = source.address
         self.capabilities = sink.capabilities

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from agnocli.abc import Capabilities, ConflictPolicy, WriteResult
 from agnocli.errors import ExistsError, FileFormatError, SessionConflictError
@@ -20,17 +22,15 @@ from agnocli.records import SessionBundle
 _RESTART = "start over with --restart"
 
 
-class FileSink:
+class FileSink(ABC):
     """A file appears under its name when it is complete. Without `loading`, each `write` is a complete file."""
 
     capabilities = Capabilities(needs_setup=False)
 
-    def __init__(
-        self, path: str, shape: Shape, *, force: bool = False, restart: bool = False
-    ) -> None:
+    def __init__(self, path: str, *, force: bool = False, restart: bool = False) -> None:
         self.address = path
-        self._shape, self._force, self._restart = shape, force, restart
-        self._writing: _Writing | None = None
+        self._force, self._restart = force, restart
+        self._writing: Writing | None = None
 
     def write(
         self, bundles: Iterable[SessionBundle], policy: ConflictPolicy = ConflictPolicy.ERROR
@@ -52,17 +52,19 @@ class FileSink:
             finally:
                 self._writing = None
 
+    @abstractmethod
+    def _into(self, part: Part) -> Writing: ...
+
     @contextmanager
-    def _opened(self, *, restart: bool, keep: bool) -> Iterator[_Writing]:
+    def _opened(self, *, restart: bool, keep: bool) -> Iterator[Writing]:
         self._check_absent()
         with ExitStack() as stack:
             with telling(self.address):
                 part = self._part()
             stack.callback(part.close)
-            writing = _Writing(part, self._shape, self.address)
-            stack.callback(writing.close)
+            writing = stack.enter_context(closing(self._into(part)))
             if restart:
-                writing.begin(Tally())
+                writing.begin()
             else:
                 writing.go_on()
             undo = stack.enter_context(ExitStack())
@@ -83,16 +85,47 @@ class FileSink:
             raise ExistsError(f"there is a file {self.address} already")
 
 
-class _Writing:
+class RecordSink(FileSink):
+    """A file that can be read again."""
+
+    def __init__(
+        self, path: str, shape: Shape, *, force: bool = False, restart: bool = False
+    ) -> None:
+        super().__init__(path, force=force, restart=restart)
+        self._shape = shape
+
+    def _into(self, part: Part) -> Writing:
+        return _Records(part, self._shape, self.address)
+
+
+class Writing(Protocol):
     """A file on its way."""
 
+    def begin(self) -> None:
+        """Forget what an earlier time left."""
+
+    def go_on(self) -> None: ...
+
+    def write(self, bundles: Iterable[SessionBundle], policy: ConflictPolicy) -> WriteResult: ...
+
+    def finish(self) -> None: ...
+
+    def leave(self, *, keep: bool) -> None:
+        """After an error: what was written may be gone on with."""
+
+    def close(self) -> None: ...
+
+
+class _Records:
     def __init__(self, part: Part, shape: Shape, address: str) -> None:
         self._part, self._shape, self._address = part, shape, address
         self._encoder = Encoder(shape, self._put)
         self._seen = Seen()
 
-    def begin(self, tally: Tally) -> None:
-        """Go on behind what is counted there, and forget what follows."""
+    def begin(self) -> None:
+        self._begin_behind(Tally())
+
+    def _begin_behind(self, tally: Tally) -> None:
         self._take_back(tally)
         if not tally.length:
             self._encoder.header()
@@ -111,7 +144,7 @@ class _Writing:
                     f"{self._address}.part", error.line, error.reason, hint=_RESTART
                 ) from error
         self._seen.commit()
-        self.begin(reader.whole)
+        self._begin_behind(reader.whole)
 
     def write(self, bundles: Iterable[SessionBundle], policy: ConflictPolicy) -> WriteResult:
         outcome: dict[str, list[str]] = {}
@@ -132,7 +165,6 @@ class _Writing:
             self._part.finish()
 
     def leave(self, *, keep: bool) -> None:
-        """After an error: what was written may be gone on with."""
         if not keep or not self._encoder.tally.sessions:
             self._part.discard()
 

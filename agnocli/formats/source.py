@@ -46,12 +46,12 @@ class FileSource:
     def __init__(self, path: str, *, partial: bool = False, edited: bool = False) -> None:
         self.address = path
         self._partial, self._edited = partial, edited
-        self._spooled: BinaryIO | None = None
+        self._input = InputFile(path)
         self._checked: tuple[object, Checked] | None = None
 
     def check(self) -> Checked:
         """Read it to its end. FileFormatError where it is not whole, unless opened as `partial`."""
-        with self._open() as file:
+        with self._input.open() as file:
             state = os.fstat(file.fileno())
             stamp = (state.st_ino, state.st_size, state.st_mtime_ns)
             if self._checked is None or self._checked[0] != stamp:
@@ -63,7 +63,7 @@ class FileSource:
     ) -> Iterator[tuple[Cursor, SessionBundle]]:
         """In the file's order. FileFormatError comes before the first session."""
         passed, checked = _number(after), self.check()
-        with self._open() as file:
+        with self._input.open() as file:
             records = self._reader(file).records()
             whole = islice(records, checked.sessions) if checked.error else records
             for number, record in enumerate(whole, 1):
@@ -71,9 +71,7 @@ class FileSource:
                     yield Cursor(str(number)), bundle
 
     def close(self) -> None:
-        if self._spooled is not None:
-            self._spooled.close()
-            self._spooled = None
+        self._input.close()
 
     def _check(self, file: BinaryIO) -> Checked:
         sessions = runs = 0
@@ -128,20 +126,33 @@ class FileSource:
         except CodecError as error:
             raise FileFormatError(self.address, record.line, error.message) from error
 
+
+class InputFile:
+    """A file to be read more than once; what can be read once only is kept."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._spooled: BinaryIO | None = None
+
     @contextmanager
-    def _open(self) -> Iterator[BinaryIO]:
+    def open(self) -> Iterator[BinaryIO]:
         try:
             if self._spooled is None:
-                with _opened(self.address) as file:
+                with _opened(self._path) as file:
                     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                         yield file
                         return
                     self._spooled = _spooled(file)
             yield self._spooled
         except FileNotFoundError as error:
-            raise BackendNotSetUpError(f"there is no file {self.address}") from error
+            raise BackendNotSetUpError(f"there is no file {self._path}") from error
         except OSError as error:
-            raise BackendError(f"{self.address} cannot be read: {error.strerror}") from error
+            raise BackendError(f"{self._path} cannot be read: {error.strerror}") from error
+
+    def close(self) -> None:
+        if self._spooled is not None:
+            self._spooled.close()
+            self._spooled = None
 
 
 def _opened(path: str) -> BinaryIO:

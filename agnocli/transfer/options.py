@@ -132,6 +132,8 @@ class TransferReport(msgspec.Struct, kw_only=True):
     respelled: Mapping[str, int] = {}
     not_copied: Mapping[str, int] = {}
     resumed: bool = False
+    redacted: Mapping[str, int] = {}
+    """Secrets that were taken out on the way, by kind."""
 
     def count(self, outcome: str) -> Counts:
         return self.outcomes.setdefault(outcome, Counts())

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from agnocli import codec
-from agnocli.cli.render.members import MOST_WAITING
 from agnocli.cli.render.transcript import Shown, write_transcript
+from agnocli.layout.members import MOST_WAITING
 from agnocli.records import Document, Run, Session
 
 NOW = 1_795_444_726

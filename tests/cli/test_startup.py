@@ -15,13 +15,16 @@ from tests.cli.conftest import Agno, ended, fingerprint
 HEAVY = {
     "_hashlib",
     "asyncio",
+    "detect_secrets",
     "httpx",
     "httpx2",
     "importlib.metadata",
+    "markdown_it",
     "openai",
     "prompt_toolkit",
     "psycopg",
     "pydantic",
+    "pygments",
     "pymongo",
     "pymysql",
     "redis",
@@ -36,6 +39,9 @@ OURS_THAT_WAIT = {
     "agnocli.cli.render.transcript",
     "agnocli.cli.repl",
     "agnocli.db.sql.schema",
+    "agnocli.formats",
+    "agnocli.sessions.redact",
+    "agnocli.sessions.secrets",
     "agnocli.testing",
 }
 PROBE = """

@@ -10,26 +10,29 @@ import msgspec
 
 from agnocli import codec
 from agnocli.cli.render.markdown import AnswerStream, MarkdownStream, PlainStream
-from agnocli.cli.render.members import Placed, in_reading_order
 from agnocli.cli.render.text import Out, age, fit, iso, neutral, one_line, sgr
 from agnocli.errors import CodecError
+from agnocli.layout import spoken
 from agnocli.layout.derive import session_info
-from agnocli.messages import Message, ToolCall, text, view
+from agnocli.layout.members import Placed, in_reading_order
+from agnocli.layout.spoken import (
+    as_stored,
+    asked,
+    author,
+    ending,
+    facts,
+    laid_out,
+    lenient,
+    steps,
+    tokens,
+)
+from agnocli.messages import Message, ToolCall, view
 from agnocli.records import Document, Run, Session
 
 DIM, BOLD, RED, YELLOW = "2", "1", "31", "33"
 ROLE_COLORS = {"user": "1;32", "assistant": "1;36", "system": "2", "tool": "33"}
 FOLD, FOLD_ARGUMENTS = 200, 48
 """Characters that are left of a folded text in a pipe, on a terminal it fills its line; and of a call's arguments."""
-
-ENDINGS = {
-    "CANCELLED": "stopped",
-    "ERROR": "failed",
-    "RUNNING": "unfinished",
-    "PENDING": "pending",
-    "PAUSED": "paused",
-    "REGENERATED": "replaced",
-}
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,55 +133,19 @@ class _Indented:
 
 
 def _head(page: _Page, session: Session, shown: Shown) -> None:
-    info = session_info(session, runs=shown.runs or 0, status=None)
-    tokens = _tokens(_object(session.session_data).get("session_metrics"))
-    if info.name:
-        page.line(one_line(info.name), BOLD)
-    rows = [
-        ("session", session.session_id),
-        ("type", session.session_type),
-        ("agent", session.agent_id),
-        ("team", session.team_id),
-        ("workflow", session.workflow_id),
-        ("model", info.model),
-        ("user", session.user_id),
-        ("tags", ", ".join(info.tags)),
-        ("created", page.time(session.created_at)),
-        ("updated", page.time(session.updated_at)),
-        ("backend", shown.backend),
-        ("runs", None if shown.runs is None else str(shown.runs)),
-        ("tokens", tokens),
-    ]
-    for label, value in rows:
+    if name := session_info(session, runs=0, status=None).name:
+        page.line(one_line(name), BOLD)
+    count = "" if shown.runs is None else str(shown.runs)
+    for label, value in (*facts(session), ("backend", shown.backend), ("runs", count)):
         if value:
-            page.line(page.style(f"{label:<9}", DIM) + one_line(str(value)))
-
-
-def _object(document: Document | None) -> dict[str, Any]:
-    try:
-        return codec.members(document)
-    except CodecError:
-        return {}
-
-
-def _tokens(metrics: object) -> str:
-    if not isinstance(metrics, dict):
-        return ""
-    names = (("input_tokens", "in"), ("output_tokens", "out"))
-    parts = [f"{metrics[name]:,} {word}" for name, word in names if _is_number(metrics.get(name))]
-    if _is_number(metrics.get("duration")):
-        parts.append(f"{metrics['duration']:.1f} s")
-    return ", ".join(parts)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+            told = page.time(value) if label in ("created", "updated") else one_line(value)
+            page.line(page.style(f"{label:<9}", DIM) + told)
 
 
 def _tail(page: _Page, session: Session, shown: Shown) -> None:
     if shown.summary and not codec.is_null(session.summary):
-        said = _object(session.summary).get("summary")
-        _section(page, "summary", said if isinstance(said, str) else _stored(session.summary))
+        said = lenient(session.summary).get("summary")
+        _section(page, "summary", said if isinstance(said, str) else as_stored(session.summary))
     if shown.state:
         _section(page, "state", _member(session.session_data, "session_state"))
     if shown.metrics:
@@ -190,7 +157,7 @@ def _member(document: Document | None, name: str) -> str:
     try:
         value = codec.members(document).get(name)
     except CodecError:
-        return _stored(document)
+        return as_stored(document)
     return codec.pretty({} if value is None else value)
 
 
@@ -198,10 +165,6 @@ def _section(page: _Page, title: str, body: str) -> None:
     page.line()
     page.line(f"── {title}", BOLD)
     page.body(body)
-
-
-def _stored(document: Document | None) -> str:
-    return (document or b"").decode("utf-8", "backslashreplace")
 
 
 def _run(page: _Page, placed: Placed, session: Session) -> None:
@@ -224,40 +187,19 @@ def _undecodable(page: _Page, placed: Placed, reason: str) -> None:
     moment = page.time(placed.run.created_at)
     page.line(f"── {placed.number} · {moment} · cannot be read", BOLD)
     page.line(f"{one_line(reason)}; stored is:", RED)
-    page.line(page.fold(_stored(Document(placed.run.run_data[: 4 * FOLD]))), DIM)
+    page.line(page.fold(as_stored(Document(placed.run.run_data[: 4 * FOLD]))), DIM)
 
 
 def _title(page: _Page, placed: Placed, session: Session, data: dict[str, Any]) -> str:
     run = placed.run
     parts = [f"── {placed.number}" if placed.number else "──"]
-    own = (session.agent_id, session.team_id, session.workflow_id)
-    who = next(filter(None, (run.workflow_id, run.team_id, run.agent_id)), None)
-    if run.parent_run_id and run.agent_id:
-        who = run.agent_id
-    if who and (who not in own or run.parent_run_id):
-        parts.append(one_line(str(data.get("agent_name") or data.get("team_name") or who)))
+    if who := author(run, data, session):
+        parts.append(one_line(who))
     if run.parent_run_id and not placed.below_parent:
         parts.append(f"member of run {one_line(run.parent_run_id)[:8]}")
     parts.append(page.time(run.created_at))
-    parts.extend(filter(None, [_ending(run, data)]))
+    parts.extend(filter(None, [one_line(ending(run, data))]))
     return " · ".join(parts)
-
-
-def _ours(data: dict[str, Any]) -> dict[str, Any]:
-    metadata = data.get("metadata")
-    ours = metadata.get("agnocli") if isinstance(metadata, dict) else None
-    return ours if isinstance(ours, dict) else {}
-
-
-def _ending(run: Run, data: dict[str, Any]) -> str:
-    """How a turn ended, unless simply well."""
-    status, ours = str(run.status or data.get("status") or ""), _ours(data)
-    if ours.get("interrupted") is True:
-        return "interrupted"
-    if status not in ("", "COMPLETED"):
-        return ENDINGS.get(status) or one_line(status).lower()
-    reasons = {"length": "cut at length", None: "broke off"}
-    return reasons.get(ours["finish_reason"], "") if "finish_reason" in ours else ""
 
 
 def _messages(page: _Page, data: dict[str, Any]) -> list[str]:
@@ -267,7 +209,7 @@ def _messages(page: _Page, data: dict[str, Any]) -> list[str]:
         [view(one) for one in stored if isinstance(one, dict)] if isinstance(stored, list) else []
     )
     if not any(one.role == "user" for one in items):
-        items = [*_input(data), *items]
+        items = [*asked(data), *items]
     results = {str(one.tool_call_id): one for one in items if one.role == "tool"}
     answered: set[str] = set()
     for one in items:
@@ -276,31 +218,11 @@ def _messages(page: _Page, data: dict[str, Any]) -> list[str]:
                 _call(page, ToolCall(None, one.tool_name or "", ""), one)
         else:
             answered.update(_message(page, one, results))
-    steps = list(_steps(data.get("step_results")))
-    for name, content in steps if _wanted(page, "assistant") else ():
+    inner = list(steps(data.get("step_results")))
+    for name, content in inner if _wanted(page, "assistant") else ():
         page.line(f"▸ {one_line(name)}:", DIM)
         page.body(content, markdown=True)
-    return [one.content for one in items if one.role == "assistant"] + [one for _, one in steps]
-
-
-def _steps(results: object) -> Iterator[tuple[str, str]]:
-    """Name and words of a workflow's steps, inner ones behind the one they are part of."""
-    for one in results if isinstance(results, list) else ():
-        if isinstance(one, list):
-            yield from _steps(one)
-        elif isinstance(one, dict):
-            if said := text(one.get("content")):
-                yield str(one.get("step_name") or "step"), said
-            yield from _steps(one.get("steps"))
-
-
-def _input(data: dict[str, Any]) -> Iterator[Message]:
-    """What a run without messages was asked, as a workflow's."""
-    given = data.get("input")
-    if isinstance(given, dict) and "input_content" in given:
-        given = given["input_content"]
-    if given is not None:
-        yield Message(role="user", content=text(given))
+    return [one.content for one in items if one.role == "assistant"] + [one for _, one in inner]
 
 
 def _wanted(page: _Page, role: str) -> bool:
@@ -345,35 +267,22 @@ def _call(page: _Page, call: ToolCall, result: Message | None) -> None:
                 inner = _Page(
                     _Indented(page.stream, "    "), page.color, page.width - 4, page.tty, page.shown
                 )
-                inner.body(_pretty(value))
+                inner.body(laid_out(value))
         return
-    arguments = fit(one_line(" ".join(_pretty(call.arguments[:FOLD]).split())), FOLD_ARGUMENTS)
+    arguments = fit(one_line(" ".join(laid_out(call.arguments[:FOLD]).split())), FOLD_ARGUMENTS)
     shown = f"{name}({arguments})" if arguments else name
     if result is not None:
         shown += f" → {result.content[: 4 * FOLD]}"
     page.line(f"{mark} {page.fold(shown, 2)}")
 
 
-def _pretty(value: str) -> str:
-    """JSON laid out, if that is what it is."""
-    if not value.lstrip().startswith(("{", "[")):
-        return value
-    try:
-        return codec.pretty(codec.decode(value))
-    except CodecError:
-        return value
-
-
 def _rest(page: _Page, run: Run, data: dict[str, Any], said: list[str]) -> None:
     """What no message holds: the content of a run without messages, the error, the numbers."""
-    content, failed = text(data.get("content")), (run.status or data.get("status")) == "ERROR"
-    error = _ours(data).get("error")
-    if failed and not isinstance(error, str):
-        error, content = content, ""
-    if content and content != error and content not in said and _wanted(page, "assistant"):
+    content, error = spoken.rest(run, data, said)
+    if content and _wanted(page, "assistant"):
         page.line("assistant:", ROLE_COLORS["assistant"])
         page.body(content, markdown=True)
-    if isinstance(error, str) and error:
+    if error:
         page.line(f"error: {one_line(error)}", RED)
-    if page.shown.metrics and (numbers := _tokens(data.get("metrics"))):
+    if page.shown.metrics and (numbers := tokens(data.get("metrics"))):
         page.line(numbers, DIM)

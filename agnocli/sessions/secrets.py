@@ -1,0 +1,169 @@
+"""Secrets in text: keys, tokens and passwords, found by detect-secrets.
+
+Only what it finds reliably, so that what is shared stays readable: guesses by randomness are not asked for, nor
+addresses. Beside its detectors stand the keys of model providers, which it does not know.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from agnocli.errors import DriverMissingError
+
+_NOT_ASKED = {
+    # random text, which hashes and pictures are as well
+    "Base64HighEntropyString",
+    "HexHighEntropyString",
+    # no secret
+    "IPPublicDetector",
+    # blanks around words that begin with AP
+    "ArtifactoryDetector",
+    # looked for where its words are
+    "KeywordDetector",
+    # its first line only; we take the whole key
+    "PrivateKeyDetector",
+}
+_OURS = {
+    "Anthropic API Key": r"sk-ant-[\w-]{20,}",
+    "OpenAI Token": r"sk-(?:proj|svcacct|admin|None)-[\w-]{20,}|sk-[A-Za-z0-9]{32,}",
+    "OpenRouter API Key": r"sk-or-v1-[0-9a-f]{32,}",
+    "Google API Key": r"AIza[\w-]{35}",
+    "Hugging Face Token": r"hf_[A-Za-z0-9]{30,}",
+    "Groq API Key": r"gsk_[A-Za-z0-9]{40,}",
+    "xAI API Key": r"xai-[A-Za-z0-9]{40,}",
+    "GitHub Token": r"github_pat_\w{36,}",
+    # to the end of the text where it has no end
+    "Private Key": r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?"
+    r"(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)",
+}
+_ENVIRONMENT = re.compile(
+    r"^[ \t]*(?:export[ \t]+)?[A-Z][A-Z0-9_]*(?:SECRET|PASSWORD|PASSWD|TOKEN|KEY)[A-Z0-9_]*"
+    r"[ \t]*=[ \t]*([^\s\"'`]+)",
+    re.MULTILINE,
+)
+"""A line as in a file of environment variables, where values need no quotes."""
+_WHOLE = {"GitHub Token", "GitLab Token"}
+"""Detectors whose first group is the kind of token."""
+_NEEDS = {
+    "MailchimpDetector": re.compile("-us[0-9]"),
+    **dict.fromkeys(
+        ("CloudantDetector", "IbmCloudIamDetector", "IbmCosHmacDetector", "SoftlayerDetector"),
+        re.compile(r"[\w-]{40}"),
+    ),
+}
+"""What there must be in a text for a slow detector to find something."""
+_TOKEN = re.compile(r"[\w+/=-]+(?:\.[\w+/=-]+)*")
+_BEFORE, _AFTER = 80, 400
+"""Characters around a word like `password` that are looked at, on its line."""
+_SHORTEST = 6
+
+
+class Finding(NamedTuple):
+    kind: str
+    start: int
+    end: int
+
+
+class Detector:
+    """DriverMissingError without detect-secrets."""
+
+    def __init__(self) -> None:
+        mapping = _loaded("core.plugins.util").get_mapping_from_secret_type_to_class()
+        keyword = _loaded("plugins.keyword")
+        self._rules = [
+            (kind, pattern, _NEEDS.get(plugin.__name__))
+            for kind, plugin in sorted(mapping.items())
+            if plugin.__name__ not in _NOT_ASKED
+            for pattern in plugin.denylist
+        ]
+        self._rules += [
+            (kind, re.compile(pattern, re.DOTALL), None) for kind, pattern in _OURS.items()
+        ]
+        self._is_token = mapping["JSON Web Token"].is_formally_valid
+        self._words = re.compile("|".join(keyword.DENYLIST), re.IGNORECASE)
+        self._assigned = keyword.QUOTES_REQUIRED_DENYLIST_REGEX_TO_GROUP
+        self._is_template = _loaded("filters.heuristic").is_templated_secret
+
+    def find(self, text: str) -> list[Finding]:
+        """In order, none within another."""
+        found = sorted(
+            (*self._tokens(text), *self._assignments(text)), key=lambda one: (one.start, -one.end)
+        )
+        apart: list[Finding] = []
+        for one in found:
+            if not apart or one.start >= apart[-1].end:
+                apart.append(one)
+        return apart
+
+    def is_assigned(self, name: str, value: str) -> bool:
+        """Whether a member of that name holds a secret."""
+        if len(value) > _AFTER or not self._words.search(name):
+            return False
+        return bool(self.find(f'{name} = "{value}"'))
+
+    def _tokens(self, text: str) -> Iterator[Finding]:
+        for kind, pattern, needs in self._rules:
+            if needs is not None and not needs.search(text):
+                continue
+            for match in pattern.finditer(text):
+                group = 1 if pattern.groups and match.start(1) >= 0 and kind not in _WHOLE else 0
+                start, end = match.span(group)
+                if kind == "JSON Web Token":
+                    end = _TOKEN.match(text, start).end()  # type: ignore[union-attr]
+                    if not self._is_token(text[start:end]):
+                        continue
+                if group or _stands_alone(text, start, end):
+                    yield Finding(kind, start, end)
+
+    def _assignments(self, text: str) -> Iterator[Finding]:
+        for start, end in self._places(text):
+            window = text[start:end]
+            for pattern, group in self._assigned.items():
+                for match in pattern.finditer(window):
+                    if self._is_plausible(match[group]):
+                        yield Finding(
+                            "Secret Keyword", start + match.start(group), start + match.end(group)
+                        )
+
+        for match in _ENVIRONMENT.finditer(text):
+            if self._is_plausible(match[1]):
+                yield Finding("Secret Keyword", *match.span(1))
+
+    def _places(self, text: str) -> Iterator[tuple[int, int]]:
+        """Parts of lines around a telling word."""
+        passed = 0
+        for word in self._words.finditer(text):
+            if word.start() < passed:
+                continue
+            start = max(text.rfind("\n", 0, word.start()) + 1, word.start() - _BEFORE)
+            line_end = text.find("\n", word.end())
+            passed = min(len(text) if line_end < 0 else line_end, word.end() + _AFTER)
+            yield start, passed
+
+    def _is_plausible(self, value: str) -> bool:
+        """A password rather than words about one, or a place for one."""
+        return (
+            len(value) >= _SHORTEST
+            and len(set(value)) > 2
+            and not re.search(r"[\s(){}\[\]]", value)
+            and not value.startswith(("$", "%", "os.environ"))
+            and not self._is_template(value)
+        )
+
+
+def _stands_alone(text: str, start: int, end: int) -> bool:
+    """Not within a longer run of letters, as in a picture's base64."""
+    return not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum())
+
+
+def _loaded(name: str) -> Any:
+    try:
+        return import_module(f"detect_secrets.{name}")
+    except ImportError as error:
+        raise DriverMissingError(
+            "redacting needs detect-secrets, which is not installed",
+            hint="pip install 'agnocli[secrets]'",
+        ) from error
