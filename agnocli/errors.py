@@ -50,7 +50,9 @@ class UsageError(AgnoCLIError):
 
 
 class ConfigError(AgnoCLIError):
-    default_hint = "`agno config check` looks at the whole file; config.example.toml has every key"
+    default_hint: ClassVar[str | None] = (
+        "`agno config check` looks at the whole file; config.example.toml has every key"
+    )
 
 
 class DriverMissingError(ConfigError):
