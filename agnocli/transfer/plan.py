@@ -144,7 +144,9 @@ def plan(source: Source, copy: Any, options: TransferOptions, observer: Observer
                 else:
                     planner.conflicts.append(Difference(verdict.session_id, verdict.where))
     seconds = time.monotonic() - began
-    factor = WRITE_FACTOR + (VERIFY_FACTOR if options.verify is Verify.FULL else 0)
+    seen = planner.new.sessions + planner.identical + len(planner.conflicts)
+    factor = WRITE_FACTOR * planner.new.sessions / max(seen, 1)
+    factor += VERIFY_FACTOR if options.verify is Verify.FULL else 0
     return Plan(
         source=source.address,
         target=copy.address,

@@ -39,6 +39,7 @@ def _verify(app: App, source: str, target: str) -> int:
     with Bar(app.terminal, quiet=app.options.quiet) as bar:
         found = compare(one, other, bar.show)
     if not app.json(found.as_json()):
-        app.list(found.rows(), COLUMNS)
+        if found.findings:
+            app.list(found.rows(), COLUMNS)
         app.note(found.in_words())
     return ExitStatus.OK if found.is_same else ExitStatus.MISMATCH
