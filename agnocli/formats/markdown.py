@@ -41,6 +41,7 @@ _TELLING = re.compile(
 """What is passed over, an escape or a span of code; and what may do harm, a tag or the target of a link."""
 _ARMS = re.compile(r"<|(?<=\])\(|(?<=\]):")
 _END = "end of the text"
+"""Stands behind a text to see whether a fence is open there."""
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.IGNORECASE)
 _SAFE_SCHEMES = ("http", "https", "mailto")
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&])")
@@ -142,15 +143,18 @@ def fenced(text: str, language: str = "") -> str:
 def safe(text: str) -> str:
     """Markdown that stays in its place and runs nothing."""
     lines = neutral(text).rstrip("\n").split("\n")
-    plain = _with_plain(lines, _disarmed)
+    fences = _fences([*lines, "", _END])
+    code = {number for one in fences if one.map for number in range(*one.map)}
+    plain = _with_plain(lines, code, _disarmed)
     if not _is_harmless(plain):  # a span or link that is none to a parser
-        plain = _with_plain(lines, lambda one: _ARMS.sub(_entity, one))
-    return "\n".join([plain, *_closing(lines)])
+        plain = _with_plain(lines, code, lambda one: _ARMS.sub(_entity, one))
+    if fences and fences[-1].content.rstrip("\n").endswith(_END):
+        plain += f"\n{fences[-1].markup}"
+    return plain
 
 
-def _with_plain(lines: list[str], change: Callable[[str], str]) -> str:
+def _with_plain(lines: list[str], code: set[int], change: Callable[[str], str]) -> str:
     """The text with all lines changed that are no code."""
-    code = {number for one in _fences(lines) if one.map for number in range(*one.map)}
     parts = groupby(enumerate(lines), lambda numbered: numbered[0] in code)
     texts = ((is_code, "\n".join(line for _, line in part)) for is_code, part in parts)
     return "\n".join(part if is_code else change(part) for is_code, part in texts)
@@ -207,10 +211,3 @@ def _fences(lines: list[str]) -> list[Token]:
         return []
     tokens = _blocks().parse("\n".join(lines))
     return [one for one in tokens if one.type in ("fence", "code_block") and one.map]
-
-
-def _closing(lines: list[str]) -> list[str]:
-    """The end of a fence that the text leaves open."""
-    fences = _fences([*lines, "", _END])
-    is_open = fences and fences[-1].content.rstrip("\n").endswith(_END)
-    return [fences[-1].markup] if is_open else []

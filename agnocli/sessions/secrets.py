@@ -47,18 +47,21 @@ _ENVIRONMENT = re.compile(
 """A line as in a file of environment variables, where values need no quotes."""
 _WHOLE = {"GitHub Token", "GitLab Token"}
 """Detectors whose first group is the kind of token."""
-_NEEDS = {
-    "MailchimpDetector": re.compile("-us[0-9]"),
-    **dict.fromkeys(
-        ("CloudantDetector", "IbmCloudIamDetector", "IbmCosHmacDetector", "SoftlayerDetector"),
-        re.compile(r"[\w-]{40}"),
-    ),
+_LONG = re.compile(r"[\w-]{40}")
+_NEED_LONG = {
+    "CloudantDetector",
+    "IbmCloudIamDetector",
+    "IbmCosHmacDetector",
+    "SoftlayerDetector",
 }
-"""What there must be in a text for a slow detector to find something."""
+"""Slow detectors, of keys of at least so many characters."""
+_TELLING = ("key", "pass", "pwd", "secret", "contrase")
+"""Some of it is in each word that KeywordDetector knows."""
 _TOKEN = re.compile(r"[\w+/=-]+(?:\.[\w+/=-]+)*")
 _BEFORE, _AFTER = 80, 400
 """Characters around a word like `password` that are looked at, on its line."""
-_SHORTEST = 6
+_SHORTEST, _SHORTEST_TEXT = 6, 12
+"""Characters of a password, and of a text that sets one."""
 
 
 class Finding(NamedTuple):
@@ -73,15 +76,14 @@ class Detector:
     def __init__(self) -> None:
         mapping = _loaded("core.plugins.util").get_mapping_from_secret_type_to_class()
         keyword = _loaded("plugins.keyword")
-        self._rules = [
-            (kind, pattern, _NEEDS.get(plugin.__name__))
+        rules = [
+            (kind, pattern, plugin.__name__ in _NEED_LONG)
             for kind, plugin in sorted(mapping.items())
             if plugin.__name__ not in _NOT_ASKED
             for pattern in plugin.denylist
         ]
-        self._rules += [
-            (kind, re.compile(pattern, re.DOTALL), None) for kind, pattern in _OURS.items()
-        ]
+        ours = [(kind, re.compile(pattern, re.DOTALL), False) for kind, pattern in _OURS.items()]
+        self._rules = [*rules, *ours]
         self._is_token = mapping["JSON Web Token"].is_formally_valid
         self._words = re.compile("|".join(keyword.DENYLIST), re.IGNORECASE)
         self._assigned = keyword.QUOTES_REQUIRED_DENYLIST_REGEX_TO_GROUP
@@ -89,6 +91,8 @@ class Detector:
 
     def find(self, text: str) -> list[Finding]:
         """In order, none within another."""
+        if len(text) < _SHORTEST_TEXT:
+            return []
         found = sorted(
             (*self._tokens(text), *self._assignments(text)), key=lambda one: (one.start, -one.end)
         )
@@ -105,8 +109,9 @@ class Detector:
         return bool(self.find(f'{name} = "{value}"'))
 
     def _tokens(self, text: str) -> Iterator[Finding]:
-        for kind, pattern, needs in self._rules:
-            if needs is not None and not needs.search(text):
+        has_long = _LONG.search(text) is not None
+        for kind, pattern, needs_long in self._rules:
+            if needs_long and not has_long:
                 continue
             for match in pattern.finditer(text):
                 group = 1 if pattern.groups and match.start(1) >= 0 and kind not in _WHOLE else 0
@@ -134,7 +139,9 @@ class Detector:
 
     def _places(self, text: str) -> Iterator[tuple[int, int]]:
         """Parts of lines around a telling word."""
-        passed = 0
+        passed, low = 0, text.lower()
+        if not any(part in low for part in _TELLING):
+            return
         for word in self._words.finditer(text):
             if word.start() < passed:
                 continue

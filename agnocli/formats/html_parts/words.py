@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from html import escape
 from typing import Any
 
@@ -65,6 +65,7 @@ def _rules(style: str) -> str:
     )
 
 
+@cache
 def _formatter(style: str) -> Any:
     return HtmlFormatter(style=get_style_by_name(style), nowrap=True, classprefix="c-")
 
@@ -72,11 +73,16 @@ def _formatter(style: str) -> Any:
 def _colored(text: str, language: str) -> str:
     if not language or len(text) > COLORED:
         return ""
+    lexer = _lexer(language)
+    return str(highlight(text, lexer, _formatter("default"))).rstrip("\n") if lexer else ""
+
+
+@lru_cache(100)
+def _lexer(language: str) -> Any:
     try:
-        lexer = get_lexer_by_name(language, stripnl=False)
+        return get_lexer_by_name(language, stripnl=False)
     except ClassNotFound:
-        return ""
-    return str(highlight(text, lexer, _formatter("default"))).rstrip("\n")
+        return None
 
 
 @cache
