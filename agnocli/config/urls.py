@@ -93,6 +93,7 @@ def parse_url(url: str, environ: Mapping[str, str]) -> Location:
         raise _bad(
             url, f"unknown option {_key(rest[0])!r}", did_you_mean(_key(rest[0]), info.in_url)
         )
+    _check_spelling(rest, info.in_url, url)
     read_only = bool(query.pop("read_only", False))
     place = _place(kind, head, environ)
     if rest and "db_url" in place:
@@ -172,6 +173,17 @@ def _own_parameters(
         else:
             own[key] = _typed(unquote_plus(part.partition("=")[2]), kind, key, url)
     return own, rest
+
+
+def _check_spelling(rest: list[str], known: Mapping[str, type], url: str) -> None:
+    """ConfigError for a parameter that is meant for us; what is like none of ours goes to the driver."""
+    if not rest:
+        return
+    from difflib import get_close_matches  # noqa: PLC0415 - few URLs have any
+
+    for key in map(_key, rest):
+        if near := get_close_matches(key, [*known, "read_only"], n=1, cutoff=0.8):
+            raise _bad(url, f"unknown option {key!r}", f"did you mean {near[0]!r}?")
 
 
 def _key(parameter: str) -> str:

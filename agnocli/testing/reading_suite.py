@@ -306,17 +306,17 @@ class ReadingSuite(Suite):
 
         def slow_runs() -> list[Run]:
             writing.set()
-            waited.append(read.wait(15))
+            waited.append(read.wait(60))
             return [sample_run("new", 0)]
 
         def read_something() -> None:
-            if writing.wait(15) and list(backend.runs("there")) and _ids(backend):
+            if writing.wait(60) and list(backend.runs("there")) and _ids(backend):
                 read.set()
 
         reader = threading.Thread(target=read_something)
         reader.start()
         backend.write(SessionBundle(sample_session(one), slow_runs()) for one in ["new"])
-        reader.join(30)
+        reader.join(60)
         assert waited == [True]
         assert not reader.is_alive()
 

@@ -93,7 +93,7 @@ def stopped_by(stream: EventStream, when: Callable[[], object]) -> list[ModelEve
     helper = threading.Thread(target=stop)
     helper.start()
     rest = list(stream)
-    helper.join(20)
+    helper.join(60)
     return rest
 
 
@@ -105,7 +105,7 @@ def join_threads() -> Callable[[], None]:
     def join() -> None:
         for thread in set(threading.enumerate()) - before:
             if thread.name == "model":
-                thread.join(20)
+                thread.join(60)
                 assert not thread.is_alive()
 
     return join

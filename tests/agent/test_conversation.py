@@ -72,18 +72,18 @@ def test_partial_text_is_stored_while_the_model_is_still_speaking(
         flushed.set()
 
     monkeypatch.setattr(backend, "put_run", watched)
-    conversation = talk(backend, ScriptedModel(["Once upon", lambda: go_on.wait(10), " a time"]))
+    conversation = talk(backend, ScriptedModel(["Once upon", lambda: go_on.wait(60), " a time"]))
     partial: list[str] = []
 
     def look() -> None:
-        if flushed.wait(10):
+        if flushed.wait(60):
             partial.append(data(stored(backend)[0])["messages"][-1]["content"])
         go_on.set()
 
     watcher = threading.Thread(target=look)
     watcher.start()
     ended = said(conversation, "Tell")
-    watcher.join(10)
+    watcher.join(60)
     assert partial == ["Once upon"]
     assert ended.output.content == "Once upon a time"
 
@@ -151,7 +151,7 @@ def test_a_failure_before_the_first_word_leaves_its_message_as_content(backend: 
 
 def test_stopping_keeps_what_was_said(backend: Backend) -> None:
     stopped = threading.Event()
-    conversation = talk(backend, ScriptedModel(["half", lambda: stopped.wait(10), " more"]))
+    conversation = talk(backend, ScriptedModel(["half", lambda: stopped.wait(60), " more"]))
     for event in conversation.ask("a"):
         if isinstance(event, RunContent):
             conversation.stop()

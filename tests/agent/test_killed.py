@@ -49,7 +49,7 @@ def killed(file: Path, kind: str, until: Callable[[ScriptedServer], None], *step
                 until(server)
             finally:
                 process.send_signal(signal.SIGKILL)
-            assert process.wait(30) == -signal.SIGKILL
+            assert process.wait(60) == -signal.SIGKILL
         gate.open()
 
 

@@ -113,5 +113,5 @@ sys.stdin.readline()
 """
     process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
     server.wait_for_requests(1)
-    process.communicate(b"\n", timeout=20)
+    process.communicate(b"\n", timeout=60)
     assert process.returncode == 0

@@ -26,7 +26,7 @@ ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "h
 
 def send(server: ScriptedServer, body: dict[str, Any]) -> http.client.HTTPConnection:
     host = server.base_url.removeprefix("http://").removesuffix("/v1")
-    connection = http.client.HTTPConnection(host, timeout=20)
+    connection = http.client.HTTPConnection(host, timeout=60)
     connection.request("POST", "/v1/chat/completions", codec.encode(body))
     return connection
 
@@ -207,7 +207,7 @@ def test_a_repeated_step_serves_parallel_requests() -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
         assert codec.decode(post(server)[1])["choices"][0]["message"]["content"] == "y"
 
 
@@ -222,7 +222,7 @@ def test_an_endless_step_may_be_asked_any_number_of_times_but_once_at_least() ->
 def test_models_are_listed() -> None:
     with ScriptedServer([], models=("a", "b")) as server:
         host = server.base_url.removeprefix("http://").removesuffix("/v1")
-        connection = http.client.HTTPConnection(host, timeout=20)
+        connection = http.client.HTTPConnection(host, timeout=60)
         connection.request("GET", "/v1/models")
         listed = codec.decode(connection.getresponse().read())
         connection.close()

@@ -116,7 +116,7 @@ def test_a_route_that_leads_nowhere_is_tried_again(db: Backend) -> None:
 
 
 def test_a_broadcast_reaches_all_at_once_and_its_answers_come_together(db: Backend) -> None:
-    meeting = threading.Barrier(2, timeout=20)
+    meeting = threading.Barrier(2, timeout=60)
     members = [
         Agent(name=name, model=ScriptedModel([meeting.wait, f"{name} agrees"])) for name in "AB"
     ]
@@ -268,12 +268,12 @@ def test_a_team_can_be_a_member(db: Backend) -> None:
 
 def test_stopping_a_team_stops_the_member_at_work(db: Backend) -> None:
     speaking, go_on = threading.Event(), threading.Event()
-    member = ScriptedModel(["half", speaking.set, lambda: go_on.wait(20), "more"])
+    member = ScriptedModel(["half", speaking.set, lambda: go_on.wait(60), "more"])
     team = desk(db, ScriptedModel(asks(gives("writer"))), Agent(name="Writer", model=member))
     talk = team.conversation("s")
     stopper = stopping(talk, speaking)
     *_, ended = talk.ask("Go")
-    stopper.join(20)
+    stopper.join(60)
     go_on.set()
     assert isinstance(ended, RunEnded)
     assert ended.output.status == "CANCELLED"

@@ -358,7 +358,7 @@ def test_results_are_text_or_json(db: Backend, value: Any, read: str) -> None:
 
 
 def test_calls_of_one_answer_run_side_by_side_and_answer_in_their_order(db: Backend) -> None:
-    meeting = threading.Barrier(2, timeout=20)
+    meeting = threading.Barrier(2, timeout=60)
 
     def meet(name: str) -> str:
         meeting.wait()
@@ -450,7 +450,7 @@ def stopping(talk: Conversation, when: threading.Event) -> threading.Thread:
     """Stops the turn from another thread."""
 
     def stop() -> None:
-        when.wait(20)
+        when.wait(60)
         talk.stop()
 
     stopper = threading.Thread(target=stop)
@@ -463,14 +463,14 @@ def test_stopping_does_not_wait_for_a_function_that_hangs(db: Backend) -> None:
 
     def hang() -> str:
         hanging.set()
-        go_on.wait(30)
+        go_on.wait(60)
         return "late"
 
     model = ScriptedModel(asks(call("hang")))
     talk = Agent(model=model, db=db, tools=[hang]).conversation("s")
     stopper = stopping(talk, hanging)
     *_, ended = talk.ask("go")
-    stopper.join(20)
+    stopper.join(60)
     assert isinstance(ended, RunEnded)
     assert ended.output.status == "CANCELLED"
     (run,) = db.runs("s")

@@ -469,7 +469,7 @@ def locking_both(place: Place, backend: SQLStore) -> Callable[..., int]:
             cursor.execute(found.session(lock=True), [session_id])
             cursor.fetchall()
             if not again and session_id == first:
-                both.wait(30)
+                both.wait(60)
         return 1
 
     return edit
@@ -499,11 +499,11 @@ def test_a_session_that_two_write_first_at_once_is_a_conflict_for_one(
     writer.start()
     with place.open() as other:
         other.inspect()
-        assert started.wait(30)
+        assert started.wait(60)
         with pytest.raises(SessionConflictError):
             other.write([sample_bundle("s", 0, name="Other")])
         done.set()
-    writer.join(30)
+    writer.join(60)
     assert outcome == [("s", "long")]
 
 

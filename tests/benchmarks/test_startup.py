@@ -48,7 +48,7 @@ def test_the_prompt_is_visible_within_twenty_five_times_python_itself(
     def cpu_until_prompt() -> float:
         model = "openai-like:m@http://127.0.0.1:9/v1"
         environment = {**os.environ, "HOME": str(tmp_path), "TERM": "xterm-256color"}
-        child = pexpect.spawn(AGNO, ["chat", "-m", model], env=environment, timeout=30)
+        child = pexpect.spawn(AGNO, ["chat", "-m", model], env=environment, timeout=60)
         try:
             child.expect_exact(b"> ")
             times = psutil.Process(child.pid).cpu_times()

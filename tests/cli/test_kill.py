@@ -66,7 +66,7 @@ def kill_after(home: Path, model: str, question: str, characters: int) -> str:
     process.send_signal(signal.SIGKILL)
     shown += process.stdout.read()
     process.stdout.close()
-    assert process.wait(10) == -signal.SIGKILL
+    assert process.wait(60) == -signal.SIGKILL
     return shown.decode()
 
 
@@ -79,7 +79,7 @@ def integrity(path: Path) -> None:
 def goes_on(home: Path, turn: int) -> None:
     done = subprocess.run(
         chat(home, "-m", "echo", "--history", "1000", "And now?"),
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment(home), timeout=30,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment(home), timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "interrupted" in done.stderr

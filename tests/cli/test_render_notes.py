@@ -87,7 +87,7 @@ def test_waiting_erases_itself_before_anything_else_is_printed(
     monkeypatch.setattr(Waiting, "STEP", 0.001)
     stream = Terminal()
     with Waiting(stream, label="wait") as waiting:
-        assert stream.drawn.wait(10)
+        assert stream.drawn.wait(60)
         waiting.stop()
         before = stream.getvalue()
         waiting.stop()

@@ -111,7 +111,7 @@ def kill_while_it_speaks(ours: Ours, at: str, gate: Gate) -> None:
         gate.wait()
     finally:
         process.kill()
-        process.wait(30)
+        process.wait(60)
 
 
 def test_turns_that_went_wrong_load_but_are_no_history_for_it(

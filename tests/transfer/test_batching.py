@@ -80,7 +80,7 @@ def test_no_more_than_some_bytes_are_drawn_ahead() -> None:
         for _ in range(19):
             assert len(drawn) < 35
             next(steps)
-        assert done.wait(30)
+        assert done.wait(60)
     assert len(drawn) < 40
 
 
