@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, ClassVar, Literal, overload
 
 from agnocli import codec
@@ -19,6 +20,8 @@ from agnocli.agent.tools import Tool
 from agnocli.errors import UsageError
 from agnocli.messages import Message, messages
 from agnocli.run import Notice, RunEnded, RunEvent, RunOutput
+
+_opening = Lock()
 
 Input = str | Mapping[str, Any] | Sequence[Any]
 
@@ -69,8 +72,7 @@ class Runnable:
     metadata: dict[str, Any] | None = None
 
     opened: tuple[Any, ChatModel] | None = field(default=None, init=False, repr=False)
-    last_session_id: str | None = field(default=None, init=False, repr=False)
-    """Of the latest run; what the getters look at when they are told no other."""
+    _latest: tuple[str, Backend] | None = field(default=None, init=False, repr=False)
     advised: bool = field(default=False, init=False, repr=False)
     _memory: Backend | None = field(default=None, init=False, repr=False)
 
@@ -179,17 +181,19 @@ class Runnable:
             raise UsageError("the session id is empty", hint="leave it out for a new session")
         settings = configured.settings_of(self, stream=stream, user_id=user_id)
         place = self.place if chosen is not None or self.db is not None else places.memory()
-        self.last_session_id = chosen or str(uuid.uuid4())
-        return Conversation(place, self.last_session_id, settings, state=session_state)
+        chosen = chosen or str(uuid.uuid4())
+        self._latest = chosen, place
+        return Conversation(place, chosen, settings, state=session_state)
 
     @property
     def place(self) -> Backend:
         """Where its sessions are."""
         if self.db is not None:
             return self.db
-        if self._memory is None:
-            self._memory = places.memory()
-        return self._memory
+        with _opening:
+            if self._memory is None:
+                self._memory = places.memory()
+            return self._memory
 
     def print_response(
         self,
@@ -220,39 +224,48 @@ class Runnable:
 
     cli_app = cli
 
+    @property
+    def last_session_id(self) -> str | None:
+        """Of the latest run; what the getters look at when they are told no other."""
+        return self._latest[0] if self._latest else None
+
     def get_session_state(self, session_id: str | None = None) -> dict[str, Any]:
         """SessionNotFoundError."""
-        return stored_state(self.place.get(self._known(session_id)))
+        place, known = self._where(session_id)
+        return stored_state(place.get(known))
 
     def update_session_state(
         self, changes: Mapping[str, Any], session_id: str | None = None
     ) -> dict[str, Any]:
         """Set keys of a stored session's state, and nothing else of it; gives the new state."""
-        known = self._known(session_id)
-        return stored_state(keep_turn(self.place, known, {}, lambda state: {**state, **changes}))
+        place, known = self._where(session_id)
+        return stored_state(keep_turn(place, known, {}, lambda state: {**state, **changes}))
 
     def get_session_summary(self, session_id: str | None = None) -> SessionSummary | None:
         """None when there is none yet. SessionNotFoundError."""
-        return summary.of(self.place.get(self._known(session_id)))
+        place, known = self._where(session_id)
+        return summary.of(place.get(known))
 
     def get_chat_history(
         self, session_id: str | None = None, *, last_n_runs: int | None = None
     ) -> list[Message]:
         """What user and assistant said, in turns that failed or were stopped too, but not within a team."""
-        runs = self.place.runs(self._known(session_id), last=last_n_runs)
+        place, known = self._where(session_id)
         return [
             one
-            for run in runs
+            for run in place.runs(known, last=last_n_runs)
             if run.parent_run_id is None
             for one in messages(run)
             if one.role in ("user", "assistant") and one.content and not one.from_history
         ]
 
-    def _known(self, session_id: str | None) -> str:
-        found = session_id or self.session_id or self.last_session_id
-        if found is None:
+    def _where(self, session_id: str | None) -> tuple[Backend, str]:
+        """A session's place and id: that one, the agent's own, or the latest."""
+        latest, place = self._latest or (None, self.place)
+        known = session_id or self.session_id or latest
+        if known is None:
             raise UsageError("which session? nothing was run yet", hint="give session_id=…")
-        return found
+        return (place if known == latest else self.place), known
 
 
 def as_words(input: Input) -> str:

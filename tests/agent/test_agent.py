@@ -79,7 +79,10 @@ def test_without_a_database_a_session_lives_as_long_as_its_agent() -> None:
     agent.run("one", session_id="s")
     agent.run("two", session_id="s")
     assert [text for _, text in contents(model.requests[1])] == ["one", "a", "two"]
-    other = Agent(model=ScriptedModel())
+    assert len(agent.get_chat_history()) == 4
+    other = Agent(model=ScriptedModel(["c"]))
+    other.run("three")
+    assert [one.content for one in other.get_chat_history()] == ["three", "c"]
     with pytest.raises(SessionNotFoundError):
         other.get_session_state("s")
 
@@ -204,6 +207,13 @@ def test_what_was_said_can_be_read_back(db: Backend) -> None:
     assert [one.content for one in agent.get_chat_history("s", last_n_runs=1)] == ["two"]
     assert agent.get_session_state() == {}
     assert agent.get_session_summary() is None
+
+
+def test_state_can_be_set_between_runs(db: Backend) -> None:
+    agent = Agent(model=ScriptedModel(["A"]), db=db, session_state={"a": 1, "b": 2})
+    agent.run("one", session_id="s")
+    assert agent.update_session_state({"b": 3, "c": 4}) == {"a": 1, "b": 3, "c": 4}
+    assert agent.get_session_state("s") == {"a": 1, "b": 3, "c": 4}
 
 
 def test_before_a_run_there_is_no_session_to_look_at(db: Backend) -> None:
