@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from typing import Protocol
 
 from agnocli.abc import ConflictPolicy, Loader, Sink, Source, Wanted, WriteResult
@@ -43,6 +43,7 @@ class Copier:
         self._options, self._ledger, self._quarantine = options, ledger, quarantine
         self.adapter = Adapter(sink.capabilities, options)
         self.done: dict[str, Counts] = {}
+        self.has_begun = False
 
     def copy(
         self, wanted: Wanted | None, tell: Callable[[], None], policy: ConflictPolicy | None = None
@@ -50,13 +51,21 @@ class Copier:
         policy = policy or self._options.policy
         sizer = Sizer(self._options.batch_bytes)
         bundles = Reading(self._source, self._selection, wanted, self._unreadable).bundles()
-        with _loading(self._sink), closing(bundles), ReadAhead(bundles) as ahead:
-            for parcel in batches(ahead, sizer):
+        with closing(bundles), ReadAhead(bundles) as ahead, ExitStack() as load:
+            for number, parcel in enumerate(batches(ahead, sizer)):
+                if not number:  # not before the source has something to give
+                    load.enter_context(_loading(self._sink))
+                    self.has_begun = True
                 began = time.perf_counter()
                 self._put(parcel, policy)
                 if not parcel.lazy:
                     sizer.took(time.perf_counter() - began)
                 tell()
+
+    def make_empty(self) -> None:
+        """What holds nothing is made all the same, where it can be."""
+        with _loading(self._sink):
+            pass
 
     def _put(self, parcel: Parcel, policy: ConflictPolicy) -> None:
         """Write a parcel; what the sink refuses is adapted or set aside, the rest goes in."""

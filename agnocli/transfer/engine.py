@@ -110,6 +110,8 @@ class Transfer:
         resumed = self._ledger.resumed
         wanted = (lambda one: not self._ledger.knows(one)) if resumed else None
         self._copier.copy(wanted, self._tell_copied)
+        if not self._copier.has_begun and not isinstance(self._sink, Readable):
+            self._copier.make_empty()
         if self._copy is not None and self._options.verify is not Verify.NONE:
             self._verify(self._copy)
         return self._finished()
