@@ -206,11 +206,16 @@ def is_strict(document: bytes) -> bool:
     try:
         if not document.isascii():
             document.decode()
-        if len(document.translate(None, _NO_OPENING)) > STRICT_DEPTH and _is_deep(document):
+        if openings(document) > STRICT_DEPTH and _is_deep(document):
             return False
         return _is_json(document) or _is_json(_SURROGATE.sub(_whole_character, document))
     except UnicodeDecodeError:
         return False
+
+
+def openings(document: bytes) -> int:
+    """How many objects and arrays it has at most, and levels of them."""
+    return len(document.translate(None, _NO_OPENING))
 
 
 def _is_json(document: bytes) -> bool:
@@ -303,7 +308,8 @@ def same(one: Document | None, other: Document | None) -> bool:
 def is_wellformed(document: bytes) -> bool:
     """Whether this is JSON by the book, of whole characters: no NaN, no half of a surrogate pair."""
     try:
-        document.decode()
+        if not document.isascii():
+            document.decode()
     except UnicodeDecodeError:
         return False
     return _is_json(document)

@@ -138,7 +138,7 @@ def _has_odd_number(raw: bytes, can: Capabilities) -> bool:
 
 
 def _is_deep(raw: bytes, limit: int) -> bool:
-    if raw.count(b"[") + raw.count(b"{") <= limit:
+    if codec.openings(raw) <= limit:
         return False
     try:
         level: list[Any] = [[codec.decode(raw)]]

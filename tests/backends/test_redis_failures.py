@@ -176,6 +176,9 @@ def test_a_user_who_may_only_read(db: RedisDb, admin: Any, server: RedisServer, 
     with RedisDb(port=server.port, username="reader", password="pw") as reader:
         failing(reader, verb, BackendReadOnlyError)
         assert len(list(reader.runs("s"))) == 3
+        # without a script, which this user may not run
+        ((_, bundle),) = reader.scan()
+        assert [run.run_index for run in bundle.runs] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("verb", ["write", "append_run", "put_run", "update"])

@@ -163,6 +163,30 @@ def test_a_key_that_the_server_names_twice_is_one_session(
     assert (db.inspect().sessions, db.inspect().runs) == (3, 3)
 
 
+def test_what_else_lies_under_the_prefix_is_counted(client: Any, open_db: Open) -> None:
+    db = open_db()
+    db.write([sample_bundle("s", 2)])
+    client.set("agno:memories:m1", "{}")
+    client.set("agno:memories:m:2", "{}")
+    client.sadd("agno:memories:index:user_id:alice", "m1")
+    client.set("agno:traces:t1", "{}")
+    client.set("agno:agnocli:lock:s", "x")
+    client.set("other:memories:m3", "{}")
+    report = db.inspect()
+    assert report.others == {"memories": 2, "traces": 1}
+    assert (report.sessions, report.runs) == (1, 2)
+
+
+def test_runs_that_no_session_lists_any_more_do_not_come_back(client: Any, open_db: Open) -> None:
+    db = open_db()
+    db.write([sample_bundle("s", 3), sample_bundle("t", 1)])
+    client.delete("agno:sessions:s")
+    assert db.write([sample_bundle("u", 1), sample_bundle("s", 2)]).written == ("u", "s")
+    assert numbered(db.runs("s")) == [(0, "s.run-0"), (1, "s.run-1")]
+    assert client.exists("agno:runs:s.run-2") == 0
+    assert client.smembers("agno:runs:index:session_id:s") == {"s.run-0", "s.run-1"}
+
+
 def test_nothing_is_left_of_what_was_deleted(client: Any, open_db: Open) -> None:
     db = open_db()
     db.write([sample_bundle("s", 3), sample_bundle("other", 1, user_id="bob")])
@@ -406,6 +430,26 @@ def test_a_session_its_runs_and_their_order_expire_together(client: Any, open_db
         change()
         assert set(lives(client).values()) <= {999, 1000}
     assert client.ttl("agno:sessions:index:session_type:agent") == -1
+
+
+@pytest.mark.parametrize("most", [0, 1000])
+def test_records_go_when_they_are_said_to(
+    client: Any, open_db: Open, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr("agnocli.db._redis.batch.LISTED_BYTES", most)
+    at = (EPOCH + 10 * 365 * 86400) * 1000 + 7
+    runs = (sample_run("s", 0, expires_at=at + 1), sample_run("s", 1))
+    bundle = SessionBundle(sample_session("s", expires_at=at), runs)
+    open_db(expire=1000).write([bundle])
+    assert client.pexpiretime("agno:sessions:s") == at
+    assert client.pexpiretime("agno:runs:by_session:s") == at
+    assert client.pexpiretime("agno:runs:s.run-0") == at + 1
+    assert 0 < client.ttl("agno:runs:s.run-1") <= 1000
+    (found,) = open_db().read(["s"])
+    assert (found.session.expires_at, next(iter(found.runs)).expires_at) == (at, at + 1)
+    later = SessionBundle(sample_session("s", updated_at=EPOCH + 99), ())
+    assert open_db().write([later], ConflictPolicy.REPLACE).replaced == ("s",)
+    assert client.ttl("agno:sessions:s") == -1
 
 
 def test_without_expire_what_is_rewritten_keeps_its_time_and_a_new_run_gets_it(

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from secrets import token_hex
+from typing import Any
 
 from agnocli.abc import Capabilities, ConflictPolicy, WriteResult
 from agnocli.db._redis import rows
 from agnocli.db._redis.changes import Changes, commit
 from agnocli.db._redis.editing import forget_runs
 from agnocli.db._redis.keys import Staged, check_id
-from agnocli.db._redis.parts import Held, described, parts, records
+from agnocli.db._redis.parts import PART_BYTES, Held, described, parts, records
 from agnocli.db._redis.reading import Reader, text_of
 from agnocli.db._redis.scripts import LIST, PRESENT, STAGE
 from agnocli.errors import (
@@ -34,8 +35,8 @@ from agnocli.records import Run, Session, SessionBundle
 STAGED_SECONDS = 3600
 """What a batch left behind that was killed is gone after this time."""
 
-DIRECT_BYTES = 8_000_000
-"""More is put under names of its own first."""
+DIRECT_BYTES, LISTED_BYTES = 8_000_000, 24_000_000
+"""More is put under names of its own first; the second when the caller has it all in memory anyway."""
 
 LOOK_BYTES, LOOK = 1_000_000, 1000
 """Sessions that are looked up at once: so many bytes, so many."""
@@ -53,6 +54,7 @@ class Batch:
         self._changes = Changes(self._keys)
         self._direct: list[tuple[int, Held]] | None = []
         """What is given in one step, None when that was too much."""
+        self._most, self._waiting = DIRECT_BYTES, list[tuple[int, Held]]()
         self._size, self._run_ids = 0, set[str]()
         self._staged: dict[int, None] = {}
         self._owners: list[str] = []
@@ -60,6 +62,8 @@ class Batch:
         self._outcomes: dict[str, list[str]] = {}
 
     def write(self, bundles: Iterable[SessionBundle], policy: ConflictPolicy) -> WriteResult:
+        if _are_in_memory(bundles):
+            self._most = LISTED_BYTES
         try:
             for some in _together(bundles):
                 for bundle, found in zip(some, self._looked_up(some), strict=True):
@@ -161,27 +165,36 @@ class Batch:
             yield run
 
     def _hold(self, number: int, held: Held) -> None:
-        self._size += sum(map(len, held.texts))
-        if self._size > DIRECT_BYTES:
+        self._size += held.size
+        if self._size > self._most:
             self._spill()
-        if self._direct is None:
-            self._send(number, held)
-        else:
+        if self._direct is not None:
             self._direct.append((number, held))
+            return
+        self._waiting.append((number, held))
+        if sum(held.size for _, held in self._waiting) > PART_BYTES:
+            self._flush()
 
     def _spill(self) -> None:
         """From here on everything is put under names of its own first."""
         direct, self._direct = self._direct or (), None
         self._run_ids.clear()
         for number, held in direct:
-            self._send(number, held)
+            self._hold(number, held)
+        self._flush()
 
-    def _send(self, number: int, held: Held) -> None:
-        self._staged[number] = None
-        asked = (self._stage, number, STAGED_SECONDS, described([held.part]), b"".join(held.texts))
-        taken = self._server.script(STAGE, (), *asked)
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        self._staged |= dict.fromkeys(number for number, _ in waiting)
+        asked: list[Any] = []
+        for number, (part, texts) in waiting:
+            asked += (number, described([part]), b"".join(texts))
+        taken = self._server.script(STAGE, (), self._stage, STAGED_SECONDS, *asked)
         if taken is not None:
-            raise _twice(held.part.id, text_of(taken))
+            number, run_id = taken
+            raise _twice(self._owners[int(number)], text_of(run_id))
 
     def _commit(self) -> None:
         if self._direct and not self._changes.steps and self._stored_directly():
@@ -240,6 +253,7 @@ class Batch:
         return f"{self._stage}:{number}"
 
     def _discard(self, number: int) -> None:
+        self._flush()
         name = self._name(number)
         runs = [text_of(one) for one in self._server.read(("ZRANGE", f"{name}:order", 0, -1))[0]]
         for start in range(0, len(runs), 1000):
@@ -251,10 +265,15 @@ class Batch:
         self._staged.pop(number, None)
 
     def _discard_all(self) -> None:
+        self._waiting.clear()
         if self._staged:
             for number in list(self._staged):
                 self._discard(number)
             self._server.write(("DEL", self._ids))
+
+
+def _are_in_memory(bundles: Iterable[SessionBundle]) -> bool:
+    return isinstance(bundles, Sequence) and all(isinstance(one.runs, Sequence) for one in bundles)
 
 
 def _together(bundles: Iterable[SessionBundle]) -> Iterator[list[SessionBundle]]:

@@ -37,6 +37,10 @@ class Held(NamedTuple):
     part: Part
     texts: list[bytes]
 
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.texts))
+
 
 def parts(session: Session, runs: Iterable[Run], keys: Keys) -> Iterator[Held]:
     """In order, one at least."""

@@ -233,29 +233,28 @@ ARGV: key prefix, milliseconds to live or '', a key that is there if the records
 """
 
 STAGE = Script("""
-local stage, life, part, place = ARGV[1], ARGV[3], cjson.decode(ARGV[4])[1], 1
-local own, ids, seen = stage .. ':' .. ARGV[2], stage .. '::ids', {}
-for _, run in ipairs(part.runs) do
-  if seen[run[1]] or redis.call('HEXISTS', ids, run[1]) == 1 then return run[1] end
-  seen[run[1]] = true
+local stage, life, ids = ARGV[1], ARGV[2], ARGV[1] .. '::ids'
+for n = 3, #ARGV, 3 do
+  local part, place, own = cjson.decode(ARGV[n + 1])[1], 1, stage .. ':' .. ARGV[n]
+  local function put(name, length)
+    redis.call('SET', name, string.sub(ARGV[n + 2], place, place + length - 1), 'EX', life)
+    place = place + length
+  end
+  if part.record >= 0 then put(own .. ':session', part.record) end
+  for _, run in ipairs(part.runs) do
+    if redis.call('HSETNX', ids, run[1], ARGV[n]) == 0 then return {ARGV[n], run[1]} end
+    put(own .. ':run:' .. run[1], run[3])
+    redis.call('ZADD', own .. ':order', run[2], run[1])
+  end
+  redis.call('RPUSH', own .. ':parts', ARGV[n + 1])
+  for _, name in ipairs({own .. ':parts', own .. ':order', ids}) do redis.call('EXPIRE', name, life) end
 end
-local function put(name, length)
-  redis.call('SET', name, string.sub(ARGV[5], place, place + length - 1), 'EX', life)
-  place = place + length
-end
-if part.record >= 0 then put(own .. ':session', part.record) end
-for _, run in ipairs(part.runs) do
-  put(own .. ':run:' .. run[1], run[3])
-  redis.call('ZADD', own .. ':order', run[2], run[1])
-  redis.call('HSET', ids, run[1], ARGV[2])
-end
-redis.call('RPUSH', own .. ':parts', ARGV[4])
-for _, name in ipairs({own .. ':parts', own .. ':order', ids}) do redis.call('EXPIRE', name, life) end
 return false
 """)
-"""Keep a part of a session under names that go by themselves; answers with a run id that the batch has already.
+"""Keep parts of sessions under names that go by themselves; answers with number and run id of a run that the batch has
+already.
 
-ARGV: what the batch is called, number of the session in it, seconds, the part, its texts one after another.
+ARGV: what the batch is called, seconds, then number of the session in it, the part, its texts one after another.
 """
 
 COMMIT = Script("""
