@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any, Self
 from urllib.parse import quote, unquote
 
 from msgspec.structs import replace
@@ -27,7 +28,8 @@ from agnocli.layout import names
 
 LOCK_SECONDS = 10.0
 """How long a write waits for another program's."""
-LOAD_CACHE_KB, LOAD_PAGE = 32 * 2**10, 16384
+CACHE_KB, LOAD_CACHE_KB = 16 * 2**10, 32 * 2**10
+LOAD_PAGE = 8192
 _LOADED = 0x61676E6F
 """As the user_version of a file: a load has made it, and not yet turned it into WAL mode."""
 
@@ -239,12 +241,11 @@ class SqliteDb(SQLStore):
         if not self.path.exists() or not self.path.stat().st_size:
             self._create_file()
         connection = self._connect("rw")
-        if self._loads:
-            connection.execute(f"PRAGMA cache_size = -{LOAD_CACHE_KB}")
-            if connection.execute("PRAGMA journal_mode").fetchone() == ("delete",):
-                connection.execute("PRAGMA journal_mode = TRUNCATE")
-        elif connection.execute("PRAGMA user_version").fetchone() == (_LOADED,):
-            self._into_wal(connection)
+        if connection.execute("PRAGMA user_version").fetchone() == (_LOADED,):
+            if self._loads:
+                connection.execute("PRAGMA journal_mode = PERSIST")
+            else:
+                self._into_wal(connection)
         return connection
 
     def _create_file(self) -> None:
@@ -282,15 +283,42 @@ class SqliteDb(SQLStore):
             uri=True,
             isolation_level=None,
             timeout=LOCK_SECONDS,
+            factory=_Connection,
             check_same_thread=False,
         )
         connection.text_factory = _text
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA cache_size = -{LOAD_CACHE_KB if self._loads else CACHE_KB}")
         return connection
 
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
+
+
+class _Connection(sqlite3.Connection):
+    def cursor(self, factory: Any = None) -> Any:
+        return super().cursor(factory or _Cursor)
+
+
+class _Cursor(sqlite3.Cursor):
+    """Many rows are decoded by the driver itself, as long as all they hold is Unicode."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> Self:
+        self._asked = sql, parameters
+        super().execute(sql, parameters)
+        return self
+
+    def fetchall(self) -> list[Any]:
+        self.connection.text_factory = str
+        try:
+            return super().fetchall()
+        except sqlite3.OperationalError as error:
+            if "decode" not in str(error):
+                raise
+        finally:
+            self.connection.text_factory = _text
+        return list(super().execute(*self._asked))
 
 
 def _url_path(url: str) -> str:

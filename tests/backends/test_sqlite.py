@@ -161,6 +161,15 @@ def test_text_that_is_no_unicode_is_carried_to_the_byte(backend: SqliteDb, path:
     assert [run.run_data for run in bundle.runs] == [raw]
 
 
+def test_columns_that_are_no_unicode_are_read_among_those_that_are(
+    backend: SqliteDb, path: Path
+) -> None:
+    backend.write([sample_bundle(name, 2) for name in "abc"])
+    asked(path, "UPDATE agno_runs SET status = CAST(x'61ff' AS TEXT) WHERE run_id = 'b.run-1'")
+    found = [run.status for _, bundle in backend.scan() for run in bundle.runs]
+    assert found == [*["COMPLETED"] * 3, "a\udcff", *["COMPLETED"] * 2]
+
+
 def test_of_many_rows_the_one_that_the_database_refuses_is_named(backend: SqliteDb) -> None:
     many = [sample_bundle(f"{number:03}", 2) for number in range(50)]
     for bad, where in (({"created_at": 2**70}, "created_at"), ({"run_type": None}, "agno_runs")):

@@ -15,7 +15,9 @@ from agnocli.layout.compare import BundleDigest
 from agnocli.layout.portable import fits
 from agnocli.records import SESSION_DOCUMENTS, Run, Session, SessionBundle
 
-CHUNK_SESSIONS = 500
+CHUNK_SESSIONS, CHUNK_BYTES = 1000, 8 * 2**20
+SMALL_RUN = 2048
+"""Bytes. To make an index reads the whole table, which costs more than it saves where documents are larger."""
 
 
 def chunks(bundles: Iterable[SessionBundle]) -> Iterator[list[SessionBundle]]:
@@ -32,7 +34,7 @@ def chunks(bundles: Iterable[SessionBundle]) -> Iterator[list[SessionBundle]]:
             continue
         chunk.append(SessionBundle(session, taken))
         weight += _size(session) + sum(len(run.run_data) for run in taken)
-        if weight >= PART_BYTES or len(chunk) == CHUNK_SESSIONS:
+        if weight >= CHUNK_BYTES or len(chunk) == CHUNK_SESSIONS:
             yield chunk
             chunk, weight = [], 0
     if chunk:
@@ -54,6 +56,11 @@ def _taken(runs: Iterable[Run]) -> tuple[tuple[Run, ...], Iterator[Run] | None]:
 
 def _size(session: Session) -> int:
     return sum(len(getattr(session, one) or b"") for one in SESSION_DOCUMENTS)
+
+
+def is_of_small_runs(chunk: Sequence[SessionBundle]) -> bool:
+    sizes = [len(run.run_data) for _, runs in chunk if isinstance(runs, tuple) for run in runs]
+    return bool(sizes) and sum(sizes) <= SMALL_RUN * len(sizes)
 
 
 def store(

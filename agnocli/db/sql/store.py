@@ -63,7 +63,7 @@ class SQLStore:
         self._read_only = read_only
         self._connections = Connections(dialect, address, open_reader, open_writer)
         self._found: Statements | None = None
-        self._complete = False
+        self._complete = self._fills = False
         self._making = False
         """Tables are made in a transaction that is not committed."""
         self._can = dialect.capabilities if dialect.limits is as_declared else None
@@ -309,19 +309,19 @@ class SQLStore:
         with self._writing(create=True) as cursor:
             for chunk in batches.chunks(bundles):
                 found = self._ready(cursor)
+                if self._fills and batches.is_of_small_runs(chunk):
+                    indexes.put_off(cursor, found)
+                self._fills = False
                 for outcome, session_id in batches.store(cursor, found, chunk, policy):
                     done.setdefault(outcome, []).append(session_id)
         return WriteResult(**{outcome: tuple(ids) for outcome, ids in done.items()})
 
     @contextmanager
     def loading(self) -> Iterator[None]:
-        """Into empty tables most indexes are made at the end. They are missed by nothing but the clock."""
+        """Most indexes of empty tables are made at the end, where that pays. They are missed by nothing but the clock."""
         self._complete = True  # what another load has put off stays so until this one ends
+        self._fills = self._dialect.index_names is not None
         try:
-            with self._writing(create=True) as cursor:
-                found = self._ready(cursor)
-                if self._dialect.index_names is not None:
-                    indexes.put_off(cursor, found)
             yield
         except BaseException:
             with suppress(AgnoCLIError):  # the first error tells; the next write makes them
@@ -330,8 +330,11 @@ class SQLStore:
         self._settle()
 
     def _settle(self) -> None:
-        self._complete = False
-        with self._writing():
+        self._complete = self._fills = False
+        with (
+            suppress(BackendNotSetUpError),
+            self._writing(),
+        ):  # if nothing came, nothing was put off
             pass
 
     def append_run(self, run: Run) -> Run:
