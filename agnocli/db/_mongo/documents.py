@@ -6,9 +6,10 @@ A JSON document is native BSON inside its field: SQL NULL is a field that is not
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from operator import attrgetter
+from typing import Any, TypeVar
 
 import bson
 from bson.binary import UUID_SUBTYPE, Binary
@@ -27,7 +28,7 @@ from agnocli.records import RUN_COLUMNS, SESSION_COLUMNS, SESSION_DOCUMENTS, Doc
 
 BLOB = "runs"
 """Where Agno 2 kept the runs of a session."""
-MAX_BYTES = 16 * 1024 * 1024
+MAX_BYTES, MAX_DEPTH = 16 * 1024 * 1024, 100
 KINDS = ("agent", "team", "workflow")
 
 CAPABILITIES = Capabilities(
@@ -37,14 +38,16 @@ CAPABILITIES = Capabilities(
     holds_surrogates=False,
     holds_big_integers=False,
     max_document_bytes=MAX_BYTES,
-    max_depth=100,
+    max_depth=MAX_DEPTH,
     # a snapshot that is read for more than five minutes is taken back by the server
     one_moment=False,
 )
-# the size that counts is the BSON's, measured in `encoded`, not the JSON text's
+# the size that counts is the BSON's, measured in `_bson`, not the JSON text's
 _CHECKED = replace(CAPABILITIES, max_document_bytes=None)
 
 _TIMES = ("created_at", "updated_at")
+_run_columns = attrgetter(*RUN_COLUMNS)
+Record = TypeVar("Record", Session, Run)
 
 
 def session_fields(session: Session) -> dict[str, Any]:
@@ -68,13 +71,13 @@ def session_fields(session: Session) -> dict[str, Any]:
 
 
 def run_fields(run: Run) -> dict[str, Any]:
-    return {
-        name: value_of(run.run_data) if name == "run_data" else getattr(run, name)
-        for name in RUN_COLUMNS
-    }
+    fields = dict(zip(RUN_COLUMNS, _run_columns(run), strict=True))
+    fields["run_data"] = value_of(run.run_data)
+    return fields
 
 
 def value_of(document: Document) -> Any:
+    """OverflowError for an integer that no number of BSON is."""
     value = codec.decode(document)
     return _with_doubles(value) if codec.has_long_integer(document) else value
 
@@ -86,21 +89,42 @@ def _with_doubles(value: Any) -> Any:
     if isinstance(value, list):
         return [_with_doubles(one) for one in value]
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return codec.double_of(value)
+        if (double := codec.double_of(value)) is None:
+            raise OverflowError(value)
+        return double
     return value
 
 
 def session_bson(session: Session) -> bytes:
     """The whole document of a new session. RecordRejectedError for what MongoDB cannot hold."""
-    reject_unholdable(session, _CHECKED)
-    extra = checked_extra(session, SESSION_COLUMNS)
-    return encoded(session, {"_id": ObjectId(), **session_fields(session), **extra})
+    documents = [getattr(session, name) for name in SESSION_DOCUMENTS]
+    return _bson(session, SESSION_COLUMNS, documents, session_fields)
 
 
 def run_bson(run: Run) -> bytes:
-    reject_unholdable(run, _CHECKED)
-    extra = checked_extra(run, RUN_COLUMNS)
-    return encoded(run, {"_id": ObjectId(), **run_fields(run), **extra})
+    return _bson(run, RUN_COLUMNS, [run.run_data], run_fields)
+
+
+def _bson(
+    record: Record,
+    columns: tuple[str, ...],
+    documents: Iterable[Document | None],
+    fields: Callable[[Record], dict[str, Any]],
+) -> bytes:
+    """What cannot be held shows in the making, but for depth: only the server minds that."""
+    if any(codec.openings(one) > MAX_DEPTH for one in documents if one is not None):
+        reject_unholdable(record, _CHECKED)
+    extra = checked_extra(record, columns)
+    try:
+        document = {"_id": ObjectId(), **fields(record), **extra}
+        raw = bson.encode(document)
+    except (CodecError, InvalidDocument, UnicodeEncodeError, OverflowError) as error:
+        reject_unholdable(record, _CHECKED)
+        name = next((one for one in record.extra if not _encodable(record.extra[one])), "record")
+        raise RecordRejectedError(record.session_id, name, f"is no BSON: {error}") from error
+    if len(raw) > MAX_BYTES:
+        raise too_big(record, document, len(raw))
+    return raw
 
 
 def run_changes(run: Run, kept: tuple[str, ...]) -> dict[str, Any]:
@@ -130,17 +154,6 @@ def checked_extra(record: Session | Run, columns: tuple[str, ...]) -> Mapping[st
                 record.session_id, name, "is a column whose name MongoDB cannot hold"
             )
     return record.extra
-
-
-def encoded(record: Session | Run, document: Mapping[str, Any]) -> bytes:
-    try:
-        raw = bson.encode(document)
-    except (InvalidDocument, UnicodeEncodeError, OverflowError) as error:
-        name = next((one for one in record.extra if not _encodable(record.extra[one])), "record")
-        raise RecordRejectedError(record.session_id, name, f"is no BSON: {error}") from error
-    if len(raw) > MAX_BYTES:
-        raise too_big(record, document, len(raw))
-    return raw
 
 
 def _encodable(value: object) -> bool:

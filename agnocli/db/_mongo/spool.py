@@ -1,82 +1,93 @@
-"""A batch as BSON on disk, before anything of it is written.
+"""A batch as BSON, in memory or on disk, before anything of it is written.
 
 A source that fails half-way has left no trace then, a slow one holds no lock, and a transaction can be done again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from tempfile import SpooledTemporaryFile
+from tempfile import TemporaryFile
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import IO, NamedTuple, Self
 
 import bson
-from bson.raw_bson import RawBSONDocument
 
 from agnocli.db._mongo.documents import run_bson, session_bson, to_run, to_session
 from agnocli.errors import BackendError
 from agnocli.records import Run, Session, SessionBundle
 
-IN_MEMORY = 4 * 1024 * 1024
+IN_MEMORY, LISTED = 4 * 2**20, 24 * 2**20
+"""Bytes of BSON that are kept in memory; the second when the caller has it all there anyway."""
 
 
 class Item(NamedTuple):
-    """A session of the batch: where its document lies, its runs' behind it."""
+    """A session of the batch: the number of its document, its runs' behind it."""
 
     session_id: str
-    place: int
+    number: int
     runs: int
     size: int
 
 
 class Spool:
     def __init__(self) -> None:
-        self._file = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed with the spool
+        self._held: list[bytes] = []
+        self._file: IO[bytes] | None = None
+        self._ends = array("Q", [0])
         self.items: list[Item] = []
-        self.size = 0
+
+    @property
+    def size(self) -> int:
+        return self._ends[-1]
 
     def fill(self, bundles: Iterable[SessionBundle]) -> None:
+        most = LISTED if _are_in_memory(bundles) else IN_MEMORY
         for session, runs in bundles:
-            place, number = self.size, 0
-            self._add(session_bson(session))
+            start, number = self.size, len(self._ends) - 1
+            self._add(session_bson(session), most)
             for run in runs:
-                self._add(run_bson(run))
-                number += 1
-            size = self.size - place
-            self.items.append(Item(session.session_id, place, number, size))
+                self._add(run_bson(run), most)
+            found = len(self._ends) - 2 - number
+            self.items.append(Item(session.session_id, number, found, self.size - start))
 
-    def _add(self, raw: bytes) -> None:
+    def _add(self, raw: bytes, most: int) -> None:
+        self._ends.append(self._ends[-1] + len(raw))
+        if self._file is None:
+            self._held.append(raw)
+            if self._ends[-1] > most:
+                self._to_disk()
+        else:
+            with _room():
+                self._file.write(raw)
+
+    def _to_disk(self) -> None:
         with _room():
-            self._file.write(raw)
-        self.size += len(raw)
+            self._file = TemporaryFile()  # noqa: SIM115 - closed with the spool
+            self._file.writelines(self._held)
+        self._held.clear()
 
-    def session(self, item: Item) -> RawBSONDocument:
-        self._file.seek(item.place)
-        return RawBSONDocument(self._next())
+    def session(self, item: Item) -> bytes:
+        return self._document(item.number)
 
-    def runs(self, item: Item) -> Iterator[RawBSONDocument]:
+    def runs(self, item: Item) -> Iterator[bytes]:
         """Other parts may be read meanwhile."""
-        self._file.seek(item.place)
-        self._next()
-        place = self._file.tell()
-        for _ in range(item.runs):
-            self._file.seek(place)
-            document = RawBSONDocument(self._next())
-            place = self._file.tell()
-            yield document
+        return map(self._document, range(item.number + 1, item.number + 1 + item.runs))
 
     def decoded(self, item: Item) -> Session:
         """The session as it will be read back."""
-        return to_session(bson.decode(self.session(item).raw))
+        return to_session(bson.decode(self.session(item)))
 
     def decoded_runs(self, item: Item) -> Iterator[Run]:
-        return (to_run(bson.decode(one.raw)) for one in self.runs(item))
+        return (to_run(bson.decode(one)) for one in self.runs(item))
 
-    def _next(self) -> bytes:
-        """BSON begins with its own length."""
-        head = self._file.read(4)
-        return head + self._file.read(int.from_bytes(head, "little") - 4)
+    def _document(self, number: int) -> bytes:
+        if self._file is None:
+            return self._held[number]
+        start, end = self._ends[number], self._ends[number + 1]
+        self._file.seek(start)
+        return self._file.read(end - start)
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +98,12 @@ class Spool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+
+
+def _are_in_memory(bundles: Iterable[SessionBundle]) -> bool:
+    return isinstance(bundles, Sequence) and all(isinstance(one.runs, Sequence) for one in bundles)
 
 
 @contextmanager

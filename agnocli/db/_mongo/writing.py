@@ -30,7 +30,7 @@ CHUNK = 1000
 CHUNK_BYTES = 8 * 1024 * 1024
 
 Outcomes = dict[str, list[str]]
-Stored = list[tuple[Collection[Fields], list[ObjectId]]]
+Stored = list[tuple[Collection[Fields], list[bytes]]]
 _ID = slice(9, 21)
 """Where a document that begins with an ObjectId has it."""
 
@@ -124,7 +124,7 @@ class _Writer:
     def _check_runs(self, item: Item) -> None:
         """Before anything is deleted: no run may be there twice, or belong to another session."""
         seen: set[str] = set()
-        for chunk in in_chunks((one["run_id"] for one in self._spool.runs(item)), 200):
+        for chunk in in_chunks((run.run_id for run in self._spool.decoded_runs(item)), 200):
             twice = next(
                 (one for place, one in enumerate(chunk) if one in seen or one in chunk[:place]),
                 None,
@@ -164,21 +164,22 @@ class _Writer:
             raise
 
     def _insert(
-        self, collection: Collection[Fields], documents: Iterator[RawBSONDocument], stored: Stored
+        self, collection: Collection[Fields], documents: Iterator[bytes], stored: Stored
     ) -> None:
         for chunk in _of_a_size(documents):
             self._lease.keep()
-            stored.append((collection, [ObjectId(bytes(one.raw[_ID])) for one in chunk]))
+            stored.append((collection, [one[_ID] for one in chunk]))
+            some = [RawBSONDocument(one) for one in chunk]
             try:
-                collection.insert_many(chunk, ordered=False, session=self._transaction)
+                collection.insert_many(some, ordered=False, session=self._transaction)
             except BulkWriteError as error:
                 failed = error.details.get("writeErrors") or [{"index": 0}]
-                whose = chunk[failed[0]["index"]]["session_id"]
+                whose = some[failed[0]["index"]]["session_id"]
                 raise translate(error, self._place.address, whose, True) from error
 
     def _undo(self, stored: Stored) -> None:
         for collection, ids in reversed(stored):
-            collection.delete_many({"_id": {"$in": ids}})
+            collection.delete_many({"_id": {"$in": [ObjectId(one) for one in ids]}})
 
 
 def _once_each(items: Sequence[Item]) -> Iterator[list[Item]]:
@@ -192,14 +193,14 @@ def _once_each(items: Sequence[Item]) -> Iterator[list[Item]]:
     yield list(some.values())
 
 
-def _of_a_size(documents: Iterator[RawBSONDocument]) -> Iterator[list[RawBSONDocument]]:
-    chunk: list[RawBSONDocument] = []
+def _of_a_size(documents: Iterator[bytes]) -> Iterator[list[bytes]]:
+    chunk: list[bytes] = []
     size = 0
     for document in documents:
-        if chunk and (len(chunk) == CHUNK or size + len(document.raw) > CHUNK_BYTES):
+        if chunk and (len(chunk) == CHUNK or size + len(document) > CHUNK_BYTES):
             yield chunk
             chunk, size = [], 0
         chunk.append(document)
-        size += len(document.raw)
+        size += len(document)
     if chunk:
         yield chunk

@@ -8,6 +8,7 @@ from inspect import signature
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+from agnocli.db._redis.packing import Packer
 from agnocli.db._redis.server import Server
 from agnocli.errors import ConfigError
 from agnocli.layout import names
@@ -95,7 +96,8 @@ def _connect(location: str, *, cluster: bool = False) -> Any:
         if cluster:
             return redis.RedisCluster.from_url(location, **how)
         # what is safe to do again is done again by us, and only that
-        return redis.Redis.from_url(location, retry=Retry(NoBackoff(), 0), **how)
+        retry = Retry(NoBackoff(), 0)
+        return redis.Redis.from_url(location, retry=retry, command_packer=Packer(), **how)
     except ValueError as error:
         raise ConfigError(
             f"{_masked(location)}: {error}", hint="see the part of the URL behind the ?"

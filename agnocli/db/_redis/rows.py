@@ -6,6 +6,7 @@ Members that are not changed keep their text; unknown ones stay where they are.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -230,39 +231,39 @@ def _extra(found: Mapping[str, bytes], known: tuple[str, ...]) -> dict[str, obje
     return {name: codec.decode(raw) for name, raw in found.items() if name not in known}
 
 
-def session_text(record: Session) -> bytes:
-    """The record to be stored. RecordRejectedError when it is too big or no JSON."""
-    if record.extra:
-        return text(session_members(record), record)
-    return _sized(_framed(record, _SESSION_FRAME, _SESSION_ORDER, SESSION_DOCUMENTS), record)
-
-
-def run_text(record: Run) -> bytes:
-    """The record to be stored. RecordRejectedError when it is too big or no JSON."""
-    if record.extra:
-        return text(run_members(record), record)
-    return _sized(_framed(record, _RUN_FRAME, RUN_COLUMNS, ("run_data",)), record)
-
-
 def _frame(columns: tuple[str, ...]) -> bytes:
     return ("{" + ", ".join(f'"{name}": %b' for name in columns) + "}").encode()
 
 
-_SESSION_FRAME, _RUN_FRAME = _frame(_SESSION_ORDER), _frame(RUN_COLUMNS)
+_SESSION_FRAME, _session_columns = _frame(_SESSION_ORDER), attrgetter(*_SESSION_ORDER)
+_RUN_FRAME = _frame(RUN_COLUMNS)
+_run_columns = attrgetter(*(name for name in RUN_COLUMNS if name != "run_data"))
 
 
-def _framed(
-    record: Session | Run, frame: bytes, columns: tuple[str, ...], documents: tuple[str, ...]
-) -> bytes:
-    """Documents as they are given: what is not edited keeps its text."""
-    found = []
-    for name in columns:
-        value = getattr(record, name)
-        if value is not None and name in documents:
-            found.append(codec.unescaped(value) if b"\xed" in value else value.strip())
-        else:
-            found.append(_column(value))
-    return frame % tuple(found)
+def session_text(record: Session) -> bytes:
+    """The record to be stored, documents as they are given. RecordRejectedError when it is too big or no JSON."""
+    if record.extra:
+        return text(session_members(record), record)
+    columns = _session_columns(record)
+    front, documents, times = columns[:6], columns[6:12], columns[12:]
+    found = (*map(_column, front), *map(_carried, documents), *map(_column, times))
+    return _sized(_SESSION_FRAME % found, record)
+
+
+def run_text(record: Run) -> bytes:
+    """The record to be stored, the document as it is given. RecordRejectedError when it is too big or no JSON."""
+    if record.extra:
+        return text(run_members(record), record)
+    *front, created_at, updated_at = map(_column, _run_columns(record))
+    found = (*front, _carried(record.run_data), created_at, updated_at)
+    return _sized(_RUN_FRAME % found, record)
+
+
+def _carried(document: Document | None) -> bytes:
+    if document is None:
+        return _NULL
+    # the first byte of a bare surrogate, which is no UTF-8
+    return codec.unescaped(document) if 0xED in document else document.strip()
 
 
 def session_members(record: Session) -> Members:
