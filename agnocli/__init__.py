@@ -16,7 +16,8 @@ Public names load when first used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False
+"""As in `typing`, which costs as much as the rest of `agno --version`."""
 
 __version__ = "0.1.0"
 

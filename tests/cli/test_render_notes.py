@@ -7,7 +7,7 @@ import pytest
 
 from agnocli import codec
 from agnocli.cli.render.notes import Waiting, error, note, warn
-from agnocli.errors import ConfigError
+from agnocli.errors import AgnoCLIError, ConfigError
 
 
 class Terminal(io.StringIO):
@@ -36,7 +36,7 @@ def test_an_error_is_one_line_and_a_hint() -> None:
 
 def test_an_error_without_a_hint_has_no_second_line() -> None:
     stream = io.StringIO()
-    error(ConfigError("broken"), name="config", code=6, stream=stream)
+    error(AgnoCLIError("broken"), name="config", code=6, stream=stream)
     assert stream.getvalue() == "error: broken\n"
 
 

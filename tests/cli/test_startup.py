@@ -101,7 +101,7 @@ def test_a_chat_with_echo_loads_neither_openai_nor_rich_into_a_pipe(agno: Agno) 
 
 def test_version_loads_the_version(agno: Agno) -> None:
     found = loaded(agno, "--version")
-    assert of({"typer", "msgspec", *HEAVY}, found) == set()
+    assert of({"typing", "typer", "msgspec", *HEAVY}, found) == set()
     assert {one for one in found if one.startswith("agnocli")} == {"agnocli", "agnocli.__main__"}
 
 
