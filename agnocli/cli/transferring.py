@@ -318,12 +318,16 @@ def _say(app: App, report: TransferReport, quarantine: Path | None) -> None:
     _say_what_else(app, report)
 
 
-def _say_what_else(app: App, report: TransferReport) -> None:
+def _in_words(report: TransferReport) -> str:
     read, verified = report.count("read"), report.count("verified").sessions
     proof = f"{verified:,} read again and the same" if verified else "nothing was verified"
-    app.note(
-        f"{read.sessions:,} sessions, {read.bytes / 1e6:,.1f} MB, {report.seconds:,.1f} s; {proof}"
-    )
+    amount = f"{read.sessions:,} sessions, {read.bytes / 1e6:,.1f} MB, {report.seconds:,.1f} s"
+    return f"{amount}; {proof}"
+
+
+def _say_what_else(app: App, report: TransferReport) -> None:
+    if report.target != STREAM:
+        app.note(_in_words(report))
     if report.changes:
         app.note(f"{report.changes:,} values were changed as asked; --report lists how")
     if report.not_copied:

@@ -233,7 +233,8 @@ class SqliteDb(SQLStore):
             self._loads = False
             self._connections.close()
             if self.path.exists() and not self._read_only:
-                self._open_writer(create=False).close()
+                with self._connections.translated():
+                    self._open_writer(create=False).close()
 
     def _open_writer(self, create: bool) -> sqlite3.Connection:
         if not self.path.exists() and not create:
@@ -241,12 +242,20 @@ class SqliteDb(SQLStore):
         if not self.path.exists() or not self.path.stat().st_size:
             self._create_file()
         connection = self._connect("rw")
+        try:
+            self._make_ready(connection)
+        except BaseException:  # a damaged file is looked into here first
+            connection.close()
+            raise
+        return connection
+
+    def _make_ready(self, connection: sqlite3.Connection) -> None:
+        connection.execute(f"PRAGMA cache_size = -{LOAD_CACHE_KB if self._loads else CACHE_KB}")
         if connection.execute("PRAGMA user_version").fetchone() == (_LOADED,):
             if self._loads:
                 connection.execute("PRAGMA journal_mode = PERSIST")
             else:
                 self._into_wal(connection)
-        return connection
 
     def _create_file(self) -> None:
         try:
@@ -288,7 +297,6 @@ class SqliteDb(SQLStore):
         )
         connection.text_factory = _text
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(f"PRAGMA cache_size = -{LOAD_CACHE_KB if self._loads else CACHE_KB}")
         return connection
 
 
