@@ -201,6 +201,17 @@ def compact(value: object) -> bytes:
     return _compact(value)
 
 
+def spelled(value: object) -> Document:
+    """As `encode`, several times as fast, where need be with characters as they are."""
+    try:
+        text = _compact(value)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return encode(value)
+    if b"null" in text:  # which may stand for NaN
+        return encode(value)
+    return Document(msgspec.json.format(text, indent=0))
+
+
 def is_strict(document: bytes) -> bool:
     """Whether every parser reads it: JSON by RFC 8259, in UTF-8, at most STRICT_DEPTH levels deep."""
     try:

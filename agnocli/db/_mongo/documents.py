@@ -46,6 +46,9 @@ CAPABILITIES = Capabilities(
 _CHECKED = replace(CAPABILITIES, max_document_bytes=None)
 
 _TIMES = ("created_at", "updated_at")
+_SESSION_FIELDS = frozenset((*SESSION_COLUMNS, "_id", BLOB))
+_RUN_FIELDS = frozenset((*RUN_COLUMNS, "_id", BLOB))
+_RUN_TEXTS = tuple(one for one in RUN_COLUMNS if one not in (*_TIMES, "run_index", "run_data"))
 _run_columns = attrgetter(*RUN_COLUMNS)
 Record = TypeVar("Record", Session, Run)
 
@@ -194,7 +197,7 @@ def to_session(document: Mapping[str, Any]) -> Session:
     if columns["session_type"] is None:
         columns["session_type"] = _kind(columns)
     columns["created_at"] = columns["created_at"] or 0
-    return Session(**columns, extra=_extra(document, SESSION_COLUMNS))
+    return Session(**columns, extra=_extra(document, _SESSION_FIELDS))
 
 
 def _kind(columns: Mapping[str, Any]) -> str:
@@ -202,36 +205,39 @@ def _kind(columns: Mapping[str, Any]) -> str:
 
 
 def to_run(document: Mapping[str, Any]) -> Run:
-    columns: dict[str, Any] = {}
-    for name in RUN_COLUMNS:
-        value = document.get(name)
-        if name == "run_data":
-            columns[name] = to_document(value)
-        else:
-            numeric = name in (*_TIMES, "run_index")
-            columns[name] = _time(value) if numeric else _text(value)
-    columns["created_at"] = columns["created_at"] or 0
+    get = document.get
+    texts = {name: _text(get(name)) for name in _RUN_TEXTS}
     for name, default in (("run_id", ""), ("session_id", ""), ("run_type", "agent")):
-        columns[name] = default if columns[name] is None else columns[name]
-    return Run(**columns, extra=_extra(document, RUN_COLUMNS))
+        texts[name] = default if texts[name] is None else texts[name]
+    return Run(
+        **texts,  # type: ignore[arg-type]
+        run_index=_time(get("run_index")),
+        run_data=to_document(get("run_data")),
+        created_at=_time(get("created_at")) or 0,
+        updated_at=_time(get("updated_at")),
+        extra=_extra(document, _RUN_FIELDS),
+    )
 
 
-def _extra(document: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, object]:
-    skipped = (*known, "_id", BLOB)
+def _extra(document: Mapping[str, Any], known: frozenset[str]) -> dict[str, object]:
     return {
         name: value if type(value) is bytes else plain(value)
         for name, value in document.items()
-        if name not in skipped
+        if name not in known
     }
 
 
 def _text(value: Any) -> str | None:
+    if value is None or type(value) is str:
+        return value
     found = plain(value)
     return found if found is None or isinstance(found, str) else str(found)
 
 
 def _time(value: Any) -> int | None:
     """Epoch seconds; a foreign date becomes some, and what is no time at all is none."""
+    if value is None or type(value) is int:
+        return value
     if isinstance(value, datetime):
         return int(DatetimeMS(value)) // 1000
     if isinstance(value, DatetimeMS):
@@ -243,7 +249,7 @@ def _time(value: Any) -> int | None:
 
 def to_document(value: Any) -> Document:
     try:
-        return codec.encode(value)
+        return codec.spelled(value)
     except CodecError:
         return codec.encode(plain(value))
 

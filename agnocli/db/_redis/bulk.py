@@ -47,25 +47,19 @@ class Bulk(Reader):
             count, found, texts = self.server.read_script(GATHER, *asked)
             del left[:count]
             size = min(MANY, 2 * count + 1)
-            yield from self._split(codec.decode(text_of(found)), texts)
+            yield from self._split(codec.decode(text_of(found)), iter(texts))
 
-    def _split(self, found: Any, texts: bytes) -> Iterator[SessionBundle]:
-        place = 0
-        for session_id, length, ends, runs in found:
-            session, old = self._session(session_id, texts[place : place + length], _moment(ends))
-            place += length
-            held: list[Run] = []
-            for run_id, length, ends in runs if isinstance(runs, list) else ():
-                key = self.keys.run(run_id)
-                text = texts[place : place + length]
-                held.append(self._run(key, text, session_id, _moment(ends)))
-                place += length
-            stored = (
-                self.stored_runs(session_id)
-                if runs == -1
-                else self.in_order(session_id, iter(held))
+    def _split(self, found: Any, texts: Iterator[bytes]) -> Iterator[SessionBundle]:
+        for session_id, ends, runs in found:
+            session, old = self._session(session_id, next(texts), _moment(ends))
+            if runs == -1:
+                yield _bundle(session, old, self.stored_runs(session_id), is_held=False)
+                continue
+            held = (
+                self._run(self.keys.run(run_id), next(texts), session_id, _moment(ends))
+                for run_id, ends in runs or ()
             )
-            yield _bundle(session, old, stored, is_held=runs != -1)
+            yield _bundle(session, old, self.in_order(session_id, held), is_held=True)
 
     def _session(self, session_id: str, text: bytes, ends: int | None) -> tuple[Session, list[Run]]:
         name = text_of(self.keys.session(session_id))
@@ -135,12 +129,8 @@ class Bulk(Reader):
             size = min(MOST, max(1, BYTES * len(found) // max(weight, 1)), size * 8)
 
     def _scripted(self, keys: Sequence[bytes]) -> list[tuple[bytes | None, int | None]]:
-        lengths, texts = self.server.read_script(FETCH, BYTES, *keys)
-        found, place = [], 0
-        for length, ends in codec.decode(lengths):
-            found.append((None if length < 0 else texts[place : place + length], _moment(ends)))
-            place += max(length, 0)
-        return found
+        ends, texts = self.server.read_script(FETCH, BYTES, *keys)
+        return [(text, _moment(one)) for text, one in zip(texts, codec.decode(ends), strict=True)]
 
     def _asked(self, keys: Sequence[bytes]) -> list[tuple[bytes | None, int | None]]:
         asked = "PEXPIRETIME" if self._is_exact() else "PTTL"

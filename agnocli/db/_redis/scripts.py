@@ -96,27 +96,27 @@ local function read(id)
   for _, run in ipairs(ids) do weight = weight + redis.call('STRLEN', run_key(run)) end
   if size > 0 and size + #text + weight > most then return true end
   take(text)
-  found[#found + 1] = {{id, #text, ends(key), 0}}
-  if weight > held then found[#found][4] = -1 return end
+  found[#found + 1] = {{id, ends(key), 0}}
+  if weight > held then found[#found][3] = -1 return end
   for _, run in ipairs(ids) do
     local body = redis.call('GET', run_key(run))
     if body then
       take(body)
-      runs[#runs + 1] = {{run, #body, ends(run_key(run))}}
+      runs[#runs + 1] = {{run, ends(run_key(run))}}
     end
   end
-  if #runs > 0 then found[#found][4] = runs end
+  if #runs > 0 then found[#found][3] = runs end
 end
 while asked < #ARGV and size < most do
   if read(ARGV[asked + 1]) then break end
   asked = asked + 1
 end
-return {{asked - 3, #found == 0 and '[]' or cjson.encode(found), table.concat(texts)}}
+return {{asked - 3, #found == 0 and '[]' or cjson.encode(found), texts}}
 """)
-"""Whole sessions by id, as many as fit: how many were looked at, what was found, and the texts of all one after another.
+"""Whole sessions by id, as many as fit: how many were looked at, what was found, and the text of every record.
 
-Found are id, length, end of life in epoch milliseconds or '', and runs with the same; 0 for none, -1 for more than is
-to be held. ARGV: key prefix, bytes to send, bytes of runs to be held, ids.
+Found are id, end of life in epoch milliseconds or '', and runs with the same; 0 for none, -1 for more than is to be
+held. ARGV: key prefix, bytes to send, bytes of runs to be held, ids.
 """
 
 FETCH = Script(f"""
@@ -125,15 +125,12 @@ local most, found, texts, size = tonumber(ARGV[1]), {{}}, {{}}, 0
 for n = 2, #ARGV do
   if size >= most then break end
   local text = redis.call('GET', ARGV[n])
-  found[n - 1] = {{text and #text or -1, ends(ARGV[n])}}
-  if text then
-    texts[#texts + 1] = text
-    size = size + #text
-  end
+  texts[n - 1], found[n - 1] = text, ends(ARGV[n])
+  if text then size = size + #text end
 end
-return {{cjson.encode(found), table.concat(texts)}}
+return {{cjson.encode(found), texts}}
 """)
-"""Texts by key, as many as fit: their lengths (-1 for none) and ends of life, and the texts. ARGV: bytes to send, keys."""
+"""Texts by key, as many as fit: their ends of life, and the texts. ARGV: bytes to send, keys."""
 
 PRESENT = Script("""
 local found = {}
