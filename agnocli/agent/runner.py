@@ -223,6 +223,8 @@ class Conversation:
         return (yield from self._hear(turn, request))
 
     def _hear(self, turn: Turn, request: ChatRequest) -> Generator[RunEvent, None, Answer]:
+        if self.stopped:  # while a tool was asked about, say: nothing more is sent
+            raise Stopped
         answer = turn.asking()
         with closing(self._drain(Pump(self.settings.model, request), turn)) as events:
             for event in events:
