@@ -11,16 +11,21 @@ import typer
 
 from agnocli.abc import Backend, Cursor, Page, SessionQuery, Sort
 from agnocli.cli import filters
-from agnocli.cli.commands import session_files
+from agnocli.cli.commands import session_edits, session_files, session_state
 from agnocli.cli.context import App, not_empty, run
 from agnocli.cli.options import Command, application
 from agnocli.cli.render.table import Column
+from agnocli.cli.tagging import Tagging
 from agnocli.errors import SessionConflictError, SessionNotFoundError
 from agnocli.records import SessionInfo
 
 app = application("List, inspect, rename, delete, export and import conversations.")
 app.command("export", cls=filters.Filtered)(session_files.export)
 app.command("import", cls=Command)(session_files.import_)
+app.command(cls=Command)(session_edits.rename)
+app.command(cls=Tagging)(session_edits.tag)
+app.command(cls=Command)(session_edits.fork)
+app.add_typer(session_state.app, name="state")
 
 COLUMNS = [
     Column("session_id", "ID", "id"),
@@ -173,29 +178,6 @@ def _write_json(pieces: Iterable[str]) -> None:
     for piece in pieces:
         sys.stdout.write(neutral_json(piece))
     sys.stdout.write("\n")
-
-
-@app.command(cls=Command)
-def rename(
-    context: typer.Context,
-    session: Annotated[str, typer.Argument(help="Id, name, beginning of an id, or @last.")],
-    name: Annotated[str, typer.Argument(help="The new name.")],
-) -> int:
-    """Name a conversation. Nothing else of it changes."""
-    return run(context, lambda one: _rename(one, session, not_empty(name, "the name")))
-
-
-def _rename(app: App, reference: str, name: str) -> None:
-    from agnocli.sessions.naming import rename as rename_session
-    from agnocli.sessions.resolve import resolve
-
-    backend = app.backend()
-    session_id = resolve(backend, reference)
-    if not app.options.dry_run:
-        rename_session(backend, session_id, name)
-    done = "would be named" if app.options.dry_run else "is now named"
-    if not app.json({"session_id": session_id, "name": name, "dry_run": app.options.dry_run}):
-        app.note(f"{session_id} {done} {name!r}")
 
 
 @app.command(cls=Command)
