@@ -83,6 +83,7 @@ def _sessions(count: int) -> str:
 
 def remove(app: App, backend: Backend, ids: Sequence[str], *, purge: bool = False) -> Removed:
     """What goes into the trash is compared with what is stored just before it is deleted."""
+    backend.probe()  # a place that cannot be written leaves nothing in the trash
     if purge:
         from agnocli.cli.purging import purged
 

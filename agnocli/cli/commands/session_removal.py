@@ -78,7 +78,10 @@ def prune(
 
 def restore(
     context: typer.Context,
-    sessions: Sessions = None,
+    deleted: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SESSION", help="Ids, names or beginnings of ids."),
+    ] = None,
     last: Annotated[bool, typer.Option("--last", help="All of the last deletion.")] = False,
     list_: Annotated[
         bool, typer.Option("--list", help="Show what there is, as trash list.")
@@ -89,9 +92,9 @@ def restore(
 
     if list_:
         return run(context, lambda one: list_trash(one, everywhere=False))
-    if bool(sessions) == last:
+    if bool(deleted) == last:
         raise UsageError("which sessions?", hint="name some, or --last for the last deletion")
-    references = [not_empty(one, "SESSION") for one in sessions or ()]
+    references = [not_empty(one, "SESSION") for one in deleted or ()]
     return run(context, lambda one: restore(one, references, last=last))
 
 
