@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from itertools import groupby
 
-from agnocli.abc import Backend
+from agnocli.abc import HELD_BYTES, Backend, Source
 from agnocli.cli.context import App
 from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.render.table import Column
@@ -34,6 +34,8 @@ COLUMNS = [
     Column("file", "FILE", table=False),
 ]
 SHORTEST_PREFIX = 4
+TOGETHER = 50
+"""Sessions that are written at once."""
 
 
 def list_trash(app: App, *, everywhere: bool) -> int:
@@ -88,36 +90,68 @@ def _would(restored: list[str], dry: bool) -> dict[str, list[str]]:
 def _put_back(
     trash: Trash, file: str, ids: set[str], backend: Backend
 ) -> Iterator[str | AgnoCLIError]:
-    """Each session by itself; what was read again and is the same leaves the trash."""
-    for session_id in sorted(ids):
-        bundle = _from_file(trash, file, session_id)
-        try:
-            backend.write([bundle])
-        except SessionConflictError as error:
-            hint = "it stays in the trash; rename or delete the other one, then restore it"
-            yield SessionConflictError(session_id, error.reason, hint=hint)
+    """What was read again and is the same leaves the trash."""
+    back = set[str]()
+    try:
+        for batch in _batches(trash.file(file), ids):
+            failed = _write(backend, batch)
+            yield from failed.values()
+            kept = [one for one in batch if one.session.session_id not in failed]
+            _prove(backend, kept, trash.file(file))
+            back |= {one.session.session_id for one in kept}
+            yield from sorted(one.session.session_id for one in kept)
+    finally:
+        trash.drop(file, back)
+
+
+def _batches(source: Source, ids: set[str]) -> Iterator[list[SessionBundle]]:
+    """Small sessions together; one whose runs can be read but once by itself."""
+    batch, size = list[SessionBundle](), 0
+    for _, bundle in source.scan(wanted=ids.__contains__):
+        if not isinstance(bundle.runs, tuple):
+            yield [bundle]
             continue
-        _prove(backend, _from_file(trash, file, session_id))
-        trash.drop(file, {session_id})
-        yield session_id
+        batch.append(bundle)
+        size += sum(len(run.run_data) for run in bundle.runs)
+        if size > HELD_BYTES or len(batch) == TOGETHER:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
-def _from_file(trash: Trash, file: str, session_id: str) -> SessionBundle:
-    for _, bundle in trash.file(file).scan(wanted=lambda one: one == session_id):
-        return bundle
-    raise SessionNotFoundError(session_id, hint=f"{file} has lost it")
+def _write(backend: Backend, batch: Sequence[SessionBundle]) -> dict[str, SessionConflictError]:
+    """Those that cannot be, as another one is there."""
+    try:
+        backend.write(batch)
+    except SessionConflictError as error:
+        if len(batch) == 1:
+            session_id = batch[0].session.session_id
+            hint = "it stays in the trash; rename or delete the other one, then restore it"
+            return {session_id: SessionConflictError(session_id, error.reason, hint=hint)}
+        found: dict[str, SessionConflictError] = {}
+        for one in batch:
+            found |= _write(backend, [one])
+        return found
+    return {}
 
 
-def _prove(backend: Backend, kept: SessionBundle) -> None:
-    for stored in backend.read([kept.session.session_id]):
-        if (where := Comparison(kept, stored, backend.capabilities).difference) is None:
-            return
-        raise SessionConflictError(
-            kept.session.session_id,
-            f"differs from what was deleted: {where}",
-            hint="it stays in the trash",
-        )
-    raise SessionNotFoundError(kept.session.session_id, hint="it stays in the trash")
+def _prove(backend: Backend, kept: Sequence[SessionBundle], source: Source) -> None:
+    """Read again and compare, to the value."""
+    by_id = {one.session.session_id: one for one in kept}
+    missing = {*by_id}
+    for stored in backend.read(list(by_id)):
+        session_id = stored.session.session_id
+        missing.remove(session_id)
+        meant = by_id[session_id]
+        if not isinstance(meant.runs, tuple):  # written, and thereby read, already
+            meant = next(one for _, one in source.scan(wanted=lambda one: one == session_id))  # noqa: B023
+        if (where := Comparison(meant, stored, backend.capabilities).difference) is not None:
+            raise SessionConflictError(
+                session_id, f"differs from what was deleted: {where}", hint="it stays in the trash"
+            )
+    for session_id in missing:
+        raise SessionNotFoundError(session_id, hint="it was stored and is not there; try again")
 
 
 def _last(trash: Trash, backend: Backend) -> list[Trashed]:

@@ -58,8 +58,7 @@ class Trash:
         with _not_deleted(), telling(str(self.folder)):
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             moment = time.time()
-            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(moment))
-            path = self.folder / f"{stamp}-{token_hex(4)}{BUNDLE}"
+            path = self.folder / f"{_stamp(moment)}-{token_hex(4)}{BUNDLE}"
             with _Index(path) as index:
                 index.add({"backend": address, "deleted_at": int(moment)})
                 kept = _counted(bundles, digests, index.add)
@@ -223,6 +222,12 @@ def _lines(index: Path) -> Iterator[dict[str, Any]]:
             except CodecError as error:
                 hint = f"the sessions are in {_bundle(index)}; agno sessions import reads it"
                 raise FileFormatError(str(index), number, error.message, hint=hint) from error
+
+
+def _stamp(moment: float) -> str:
+    """Sorts by time, to the microsecond."""
+    whole = time.strftime("%Y%m%dT%H%M%S", time.gmtime(moment))
+    return f"{whole}_{int(moment % 1 * 1e6):06}"
 
 
 def _index(bundle: Path) -> Path:
