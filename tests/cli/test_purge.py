@@ -56,17 +56,15 @@ def test_no_byte_of_it_stays_in_any_file(kept: Agno) -> None:
 
 
 def test_what_another_program_left_in_free_pages_goes_with_it(kept: Agno) -> None:
-    with closing(sqlite3.connect(kept.database)) as connection, connection:
+    kept.store(bundle("long gone", runs=200))
+    with closing(sqlite3.connect(kept.database, isolation_level=None)) as connection:
         connection.execute("PRAGMA secure_delete = OFF")
-        connection.execute(
-            "UPDATE agno_runs SET run_data = '{}' WHERE session_id = ? AND run_index > 9", [SECRET]
-        )
-    with closing(sqlite3.connect(kept.database)) as connection:
+        connection.execute("DELETE FROM agno_runs WHERE session_id = 'long gone'")
+        connection.execute("DELETE FROM agno_sessions WHERE session_id = 'long gone'")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    assert b"question 33" in kept.database.read_bytes()
+    assert b"long gone.run-99" in kept.database.read_bytes()
     assert kept("sessions", "delete", SECRET, "--purge", "--yes").status == 0
-    assert b"question 33" not in kept.database.read_bytes()
-    assert b"question 29" in kept.database.read_bytes()
+    assert b"long gone" not in kept.database.read_bytes()
 
 
 def test_it_leaves_the_trash_too_and_the_others_in_it(kept: Agno) -> None:
