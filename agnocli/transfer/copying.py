@@ -12,7 +12,15 @@ from agnocli.errors import AgnoCLIError, RecordRejectedError, SessionConflictErr
 from agnocli.layout.compare import BundleDigest
 from agnocli.layout.portable import misfit
 from agnocli.records import Run, SessionBundle
-from agnocli.transfer.batching import Parcel, ReadAhead, Sizer, batches, run_bytes, session_bytes
+from agnocli.transfer.batching import (
+    Load,
+    Parcel,
+    ReadAhead,
+    Sizer,
+    batches,
+    run_bytes,
+    session_bytes,
+)
 from agnocli.transfer.ledger import Entry, Ledger
 from agnocli.transfer.options import Change, Counts, SetAside, TransferOptions
 from agnocli.transfer.policies import Adapter
@@ -51,7 +59,7 @@ class Copier:
         policy = policy or self._options.policy
         sizer = Sizer(self._options.batch_bytes)
         bundles = Reading(self._source, self._selection, wanted, self._unreadable).bundles()
-        with closing(bundles), ReadAhead(bundles) as ahead, ExitStack() as load:
+        with closing(bundles), ReadAhead(bundles, _Item) as ahead, ExitStack() as load:
             for number, parcel in enumerate(batches(ahead, sizer)):
                 if not number:  # not before the source has something to give
                     load.enter_context(_loading(self._sink))
@@ -67,9 +75,9 @@ class Copier:
         with _loading(self._sink):
             pass
 
-    def _put(self, parcel: Parcel, policy: ConflictPolicy) -> None:
+    def _put(self, parcel: Parcel[_Item], policy: ConflictPolicy) -> None:
         """Write a parcel; what the sink refuses is adapted or set aside, the rest goes in."""
-        items = [_Item(bundle) for bundle in parcel.bundles]
+        items = parcel.loads
         while items:
             try:
                 result = self._write(items, policy)
@@ -87,7 +95,7 @@ class Copier:
         def attempt() -> WriteResult:
             for item in items:
                 if item.is_spent:
-                    item.original = self._read_again(item.session_id)
+                    item.bundle = self._read_again(item.session_id)
             return self._sink.write((one.passing() for one in items), policy)
 
         return patiently(attempt)
@@ -117,7 +125,7 @@ class Copier:
 
     def _set_aside(self, item: _Item, json_path: str, reason: str) -> None:
         if self._quarantine is not None:
-            whole = self._read_again(item.session_id) if item.is_spent else item.original
+            whole = self._read_again(item.session_id) if item.is_spent else item.bundle
             self._quarantine.add(whole, json_path=json_path, reason=reason)
         self._ledger.set_aside(SetAside(item.session_id, json_path, reason))
 
@@ -136,39 +144,38 @@ class Copier:
             self.done.setdefault(entry.outcome, Counts()).add(entry.runs, entry.bytes)
 
 
-class _Item:
-    """A session on its way, and what was counted of it when it passed last."""
+class _Item(Load):
+    """A session on its way, with its digest; of a lazy one, what was counted when it passed last."""
 
     def __init__(self, bundle: SessionBundle) -> None:
-        self.original = bundle
-        self.session_id = bundle.session.session_id
+        super().__init__(bundle)
         self.adapter: Adapter | None = None
         self.changes: list[Change] = []
         self.is_spent = False
         """Its runs were a stream, which has been read."""
+        self._digest = BundleDigest(bundle.session, exact=True)
+        if isinstance(bundle.runs, tuple):
+            self._digest.drain(bundle.runs)
 
     def passing(self) -> SessionBundle:
         """What the sink gets: once more from its beginning whenever it is called."""
-        session, runs = self.original
-        self._digest = BundleDigest(session, exact=True)
-        self._runs, self._bytes, self.changes = 0, session_bytes(session), []
-        counted: Iterable[Run] = self._counted(runs)
-        if isinstance(runs, tuple):
-            counted = tuple(counted)
-        else:
+        bundle, self.changes = self.bundle, []
+        if self.lazy:
             self.is_spent = True
-        bundle = SessionBundle(session, counted)
+            self._digest = BundleDigest(bundle.session, exact=True)
+            self.runs, self.bytes = 0, session_bytes(bundle.session)
+            bundle = SessionBundle(bundle.session, self._counted(bundle.runs))
         return bundle if self.adapter is None else self.adapter.adapt(bundle, self.changes)
 
     def _counted(self, runs: Iterable[Run]) -> Iterator[Run]:
         for run in self._digest.watch(runs):
-            self._runs += 1
-            self._bytes += run_bytes(run)
+            self.runs += 1
+            self.bytes += run_bytes(run)
             yield run
 
     def misfit(self, sink: Sink) -> tuple[str, str] | None:
         """Where and why the sink would refuse it. Of a stream only the session can be looked at."""
-        bundle = self.original if self.adapter is None else self.adapter.adapt(self.original)
+        bundle = self.bundle if self.adapter is None else self.adapter.adapt(self.bundle)
         if not isinstance(bundle.runs, tuple):
             bundle = SessionBundle(bundle.session, ())
         return misfit(bundle, sink.capabilities)
@@ -176,13 +183,13 @@ class _Item:
     def changes_of(self, adapter: Adapter) -> list[Change]:
         """Of a stream they are known when it has passed."""
         changes: list[Change] = []
-        if isinstance(self.original.runs, tuple):
-            adapter.adapt(self.original, changes)
+        if isinstance(self.bundle.runs, tuple):
+            adapter.adapt(self.bundle, changes)
         return changes
 
     def entry(self, outcome: str) -> Entry:
         digest, adapted = self._digest.hexdigest(), self.adapter is not None
-        return Entry(self.session_id, outcome, digest, self._runs, self._bytes, adapted)
+        return Entry(self.session_id, outcome, digest, self.runs, self.bytes, adapted)
 
 
 def _loading(sink: Sink) -> AbstractContextManager[None]:

@@ -11,7 +11,7 @@ from agnocli.abc import Capabilities, Readable, Source, Wanted
 from agnocli.errors import AgnoCLIError, BackendNotSetUpError
 from agnocli.layout.compare import BundleDigest, Comparison
 from agnocli.records import SessionBundle
-from agnocli.transfer.batching import Parcel, ReadAhead, Sizer, batches
+from agnocli.transfer.batching import Load, Parcel, ReadAhead, Sizer, batches
 from agnocli.transfer.idset import IdSet
 from agnocli.transfer.ledger import Entry, Job, Ledger
 from agnocli.transfer.reading import Reading, patiently
@@ -65,7 +65,7 @@ class Pairs:
             ones = {one.session.session_id: one for one in parcel.bundles}
 
             def compare(
-                parcel: Parcel = parcel, ones: dict[str, SessionBundle] = ones
+                parcel: Parcel[Load] = parcel, ones: dict[str, SessionBundle] = ones
             ) -> list[Verdict]:
                 if parcel.spent:
                     ones |= _again(self._source, ones)
@@ -111,9 +111,9 @@ class Pairs:
     ) -> Generator[SessionBundle, None, None]:
         return Reading(source, self._selection, wanted, self._unreadable).bundles()
 
-    def _parcels(self, source: Source, wanted: Wanted | None) -> Iterator[Parcel]:
+    def _parcels(self, source: Source, wanted: Wanted | None) -> Iterator[Parcel[Load]]:
         bundles = self._reading(source, wanted)
-        with closing(bundles), ReadAhead(bundles) as ahead:
+        with closing(bundles), ReadAhead(bundles, Load) as ahead:
             yield from batches(ahead, Sizer(COMPARED_BYTES))
 
     def _verdict(self, one: SessionBundle, other: SessionBundle) -> Verdict:
