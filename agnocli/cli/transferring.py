@@ -158,6 +158,7 @@ def _transfer(
                 options,
                 ledger,
                 copy=sink if sink.address != STREAM and hasattr(sink, "scan") else None,
+                beside=app.beside(sink),
                 quarantine=QuarantineWriter(quarantine, backend=sink.address),
                 observer=show,
             )
