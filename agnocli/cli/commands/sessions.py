@@ -11,7 +11,13 @@ import typer
 
 from agnocli.abc import Backend, Cursor, Page, SessionQuery, Sort
 from agnocli.cli import filters
-from agnocli.cli.commands import session_edits, session_files, session_removal, session_state
+from agnocli.cli.commands import (
+    session_edits,
+    session_files,
+    session_removal,
+    session_state,
+    session_summaries,
+)
 from agnocli.cli.context import App, not_empty, run
 from agnocli.cli.filters import Filtered
 from agnocli.cli.options import Command, application
@@ -30,6 +36,7 @@ app.command(cls=Filtered)(session_removal.delete)
 app.command(cls=Filtered)(session_removal.prune)
 app.command(cls=Command)(session_removal.restore)
 app.add_typer(session_removal.trash, name="trash")
+app.command(cls=Filtered)(session_summaries.summarize)
 
 
 @app.command("list", cls=Filtered)
@@ -145,29 +152,3 @@ def _write_json(pieces: Iterable[str]) -> None:
     for piece in pieces:
         sys.stdout.write(neutral_json(piece))
     sys.stdout.write("\n")
-
-
-@app.command(cls=Command)
-def summarize(
-    context: typer.Context,
-    sessions: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="SESSION", help="Ids, names, beginnings of ids, or @last."),
-    ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="All sessions.")] = False,
-    stale: Annotated[
-        bool, typer.Option("--stale", help="Only those with turns that their summary lacks.")
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Of all turns anew, not of what is not covered yet.")
-    ] = False,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Who writes it; the agent's unless given.")
-    ] = None,
-    print_: Annotated[bool, typer.Option("--print", help="Print it, and store nothing.")] = False,
-) -> int:
-    """Have conversations summarized; stores and prints the summaries."""
-    from agnocli.cli.summarizing import Wanted, summarize
-
-    wanted = Wanted(sessions or [], all_ or (stale and not sessions), stale, force, model, print_)
-    return run(context, lambda one: summarize(one, wanted))
