@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from itertools import groupby
 
+from msgspec.structs import replace
+
 from agnocli.abc import HELD_BYTES, Backend, Source
 from agnocli.cli.context import App
 from agnocli.cli.exit_status import ExitStatus
@@ -30,9 +32,10 @@ COLUMNS = [
     Column("updated_at", "UPDATED", "time", table=False),
     Column("tags", "TAGS", rank=6),
     Column("deleted_at", "DELETED", "time", rank=1),
-    Column("backend", "FROM", rank=2),
+    Column("backend", "FROM", rank=2, table=False),
     Column("file", "FILE", table=False),
 ]
+EVERYWHERE = [replace(one, table=True) if one.name == "backend" else one for one in COLUMNS]
 SHORTEST_PREFIX = 4
 TOGETHER = 50
 """Sessions that are written at once."""
@@ -42,7 +45,7 @@ def list_trash(app: App, *, everywhere: bool) -> int:
     trash, address = Trash(app.environ), app.backend(read_only=True).address
     found = trash.items(None if everywhere else address)
     rows = ({name: getattr(one, name) for name in Trashed.__struct_fields__} for one in found)
-    if not app.list(rows, COLUMNS):
+    if not app.list(rows, EVERYWHERE if everywhere else COLUMNS):
         others = sum(1 for _ in trash.items())
         app.note(f"nothing was deleted from {address}" + (_elsewhere(others) if others else ""))
     return ExitStatus.OK
