@@ -51,7 +51,9 @@ def delete(app: App, chosen: Choice, confirmed: int | None, *, purge: bool) -> i
     if not app.confirm_count(question, len(ids), confirmed):
         app.note("nothing was deleted")
         return ExitStatus.FAILED
-    return finish(app, remove(app, backend, ids, purge=purge), purge=purge)
+    with app.waiting("deleting"):
+        removed = remove(app, backend, ids, purge=purge)
+    return finish(app, removed, purge=purge)
 
 
 def _planned(app: App, chosen: Choice) -> int:

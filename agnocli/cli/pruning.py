@@ -56,7 +56,8 @@ def prune(app: App, query: SessionQuery, rules: Rules) -> int:
     going = Pruning(backend, query, rules)
     if not really:
         return _planned(app, going)
-    removed = remove(app, backend, [one.session_id for one in going])
+    with app.waiting("pruning"):
+        removed = remove(app, backend, [one.session_id for one in going])
     if not removed.deleted and not removed.changed:
         app.note(f"nothing to prune; {_in_words(going)}")
     return finish(app, removed)

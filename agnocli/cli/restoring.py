@@ -59,18 +59,17 @@ def restore(app: App, references: Sequence[str], *, last: bool) -> int:
     trash = Trash(app.environ)
     backend = app.backend(read_only=app.options.dry_run)
     wanted = _last(trash, backend) if last else _meant(trash, backend, references)
+    if app.options.dry_run:
+        return _finish(app, sorted(one.session_id for one in wanted), [])
     restored: list[str] = []
     failures: list[AgnoCLIError] = []
-    for file, items in groupby(wanted, key=lambda one: one.file):
-        ids = {one.session_id for one in items}
-        if app.options.dry_run:
-            restored += sorted(ids)
-            continue
-        for found in _put_back(trash, file, ids, backend):
-            if isinstance(found, AgnoCLIError):
-                failures.append(found)
-            else:
-                restored.append(found)
+    with app.waiting("restoring"):
+        for file, items in groupby(wanted, key=lambda one: one.file):
+            for found in _put_back(trash, file, {one.session_id for one in items}, backend):
+                if isinstance(found, AgnoCLIError):
+                    failures.append(found)
+                else:
+                    restored.append(found)
     return _finish(app, restored, failures)
 
 
