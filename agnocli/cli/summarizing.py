@@ -54,8 +54,7 @@ def summarize(app: App, chosen: Choice, how: How) -> int:
     work = _Work(app, backend, model, how)
     rows = work.all(wanted)
     if chosen.is_one:
-        with app.waiting("summarizing"):
-            found = [*rows]
+        found = [*rows]
         _print_one(app, found[0] if found else None)
     else:
         _print(app, rows)
