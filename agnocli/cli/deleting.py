@@ -24,7 +24,7 @@ NAMED = 3
 class Removed(msgspec.Struct, kw_only=True):
     """What became of sessions that were to go. `changed` were written to meanwhile, and stay.
 
-    Of a purge: files that were `searched`, ids that are still `named` by other records and those that stand in the
+    Of a purge: files that were `searched`, ids that are still `named` by other records and files and those that stand in the
     files without that, and where copies may be `kept` out of reach.
     """
 
@@ -156,7 +156,7 @@ def _done(removed: Removed, purge: bool) -> str:
 
 def _say_proof(app: App, removed: Removed) -> None:
     for session_id, places in list(removed.named.items())[:NAMED]:
-        app.warn(f"{session_id} is still named by other records, in {', '.join(places)}")
+        app.warn(f"{session_id} is still named elsewhere, in {', '.join(places)}")
     for session_id in removed.raw[:NAMED]:
         app.warn(f"{session_id} still stands in {', '.join(removed.searched)}; purge again")
     if removed.searched and not (removed.raw or removed.named):

@@ -110,6 +110,15 @@ def test_what_other_records_name_is_told(kept: Agno) -> None:
     assert kept.session_ids() == sorted([new, "other", "third"])
 
 
+def test_files_of_this_program_that_name_it_are_told(kept: Agno) -> None:
+    state = kept.home / "state" / "agno" / "transfers"
+    state.mkdir(parents=True)
+    (state / "job.quarantine.jsonl").write_text(f'{{"session_id": "{SECRET}"}}')
+    ran = kept("sessions", "delete", SECRET, "--purge", "--yes", "-o", "json")
+    assert ran.status == 9
+    assert ran.json["named"] == {SECRET: [str(state / "job.quarantine.jsonl")]}
+
+
 def test_it_is_said_that_it_is_for_good(kept: Agno) -> None:
     before = fingerprint(kept.home)
     ran = kept("sessions", "delete", SECRET, "--purge")
