@@ -106,11 +106,11 @@ def remove(app: App, backend: Backend, ids: Sequence[str], *, purge: bool = Fals
 
 
 def _unchanged(backend: Backend, ids: Sequence[str], digests: dict[str, str]) -> Iterator[str]:
-    from agnocli.layout.compare import BundleDigest
+    from agnocli.cli.trash import digest_of
 
-    for session, runs in backend.read(ids):
-        if BundleDigest(session, exact=True).drain(runs) == digests[session.session_id]:
-            yield session.session_id
+    for bundle in backend.read(ids):
+        if digest_of(bundle) == digests[bundle.session.session_id]:
+            yield bundle.session.session_id
 
 
 def delete_present(backend: Backend, ids: Iterable[str]) -> list[str]:
