@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from agnocli import codec
 from agnocli.abc import HELD_BYTES, Backend, Sink
+from agnocli.edit import readable
 from agnocli.errors import (
     CodecError,
     RunNotFoundError,
@@ -94,7 +95,8 @@ class Beginning:
         session_id = str(uuid4())
         kept = {self._marks[place].run_id for place in self._kept}
         renaming = Renaming(self._session.session_id, session_id, kept)
-        row = self._row(session_id, name, renaming)
+        with readable(self._session.session_id, "session_data or metadata"):
+            row = self._row(session_id, name, renaming)
         sink.write([SessionBundle(row, self._runs(renaming))])
         return session_id
 
