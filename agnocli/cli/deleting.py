@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -39,10 +39,10 @@ class Removed(msgspec.Struct, kw_only=True):
 
 def delete(app: App, chosen: Choice, confirmed: int | None, *, purge: bool) -> int:
     if app.options.dry_run:
-        return _planned(app, chosen)
+        return _planned(app, chosen, purge)
     backend = app.backend()
-    first = list(islice(found := infos(backend, chosen), NAMED))
-    ids = [one.session_id for one in first] + [one.session_id for one in found]
+    first = list(islice(found := _meant(app, backend, chosen, purge), NAMED))
+    ids = list(dict.fromkeys(one.session_id for one in chain(first, found)))
     if not ids:
         app.note("no session matches; nothing was deleted")
         app.json(_json(Removed(), purge))
@@ -56,15 +56,39 @@ def delete(app: App, chosen: Choice, confirmed: int | None, *, purge: bool) -> i
     return finish(app, removed, purge=purge)
 
 
-def _planned(app: App, chosen: Choice) -> int:
+def _planned(app: App, chosen: Choice, purge: bool) -> int:
     backend, name = app.backend(read_only=True), app.backend_name()
+    rows = (row(info, name) for info in _meant(app, backend, chosen, purge))
     if app.options.json:
-        rows = [row(info, name) for info in infos(backend, chosen)]
-        app.json({"deleted": [], "dry_run": True, "would_delete": rows})
+        app.json({"deleted": [], "dry_run": True, "would_delete": [*rows]})
         return ExitStatus.OK
-    count = app.list((row(info, name) for info in infos(backend, chosen)), COLUMNS)
+    count = app.list(rows, COLUMNS)
     app.note(f"would delete {_sessions(count)}" if count else "no session matches")
     return ExitStatus.OK
+
+
+def _meant(app: App, backend: Backend, chosen: Choice, purge: bool) -> Iterator[SessionInfo]:
+    """Of a purge also what is in the trash alone, as after one that was broken off."""
+    if not (purge and chosen.references):
+        yield from infos(backend, chosen)
+        return
+    for reference in chosen.references:
+        try:
+            yield from infos(backend, chosen._replace(references=[reference]))
+        except SessionNotFoundError:
+            if (found := _in_trash(app, backend, reference)) is None:
+                raise
+            yield found
+
+
+def _in_trash(app: App, backend: Backend, session_id: str) -> SessionInfo | None:
+    from agnocli.cli.trash import Trash
+
+    for one in Trash(app.environ).items(backend.address):
+        if one.session_id == session_id:
+            known = {name: getattr(one, name) for name in ("session_id", "title", "runs")}
+            return SessionInfo(**known, created_at=one.updated_at or one.deleted_at)
+    return None
 
 
 def _what(first: Sequence[SessionInfo], count: int) -> str:

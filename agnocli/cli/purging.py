@@ -16,10 +16,10 @@ from agnocli.layout.standing import standing
 def purged(app: App, backend: Backend, ids: Sequence[str]) -> Removed:
     """Nothing is deleted when another program keeps the backend from leaving no byte."""
     known = {*ids, *_run_ids(backend, ids)}
-    removed = Removed(kept=backend.capabilities.keeps_deleted)
+    removed = Removed(deleted=[*ids], kept=backend.capabilities.keeps_deleted)
     with _erasing(backend):
         for start in range(0, len(ids), CHUNK):
-            removed.deleted += delete_present(backend, ids[start : start + CHUNK])
+            delete_present(backend, ids[start : start + CHUNK])
     forget(app.environ, backend.address, ids)
     if isinstance(backend, Searched):
         found = backend.traces(known)

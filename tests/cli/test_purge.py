@@ -173,6 +173,20 @@ def test_killed_half_way_the_file_is_whole(kept: Agno, call: str) -> None:
     assert len(kept.runs("other")) == 30
 
 
+def test_a_purge_that_was_broken_off_is_done_again(kept: Agno) -> None:
+    kept("sessions", "delete", SECRET, "--yes")
+    kept("sessions", "restore", SECRET)
+    arguments = ["sessions", "delete", SECRET, "--purge", "--yes"]
+    command = [sys.executable, "-c", KILLED, "2", *arguments]
+    assert subprocess.run(command, check=False).returncode == -9
+    assert SECRET not in kept.session_ids()
+    kept("sessions", "delete", "third", "--yes")
+    assert kept("sessions", "delete", "third", "--purge", "-n", "-o", "ids").lines == ["third"]
+    assert kept("sessions", "delete", "third", "--purge", "--yes").status == 0
+    assert kept("sessions", "trash", "list", "-o", "ids").lines == []
+    assert kept("sessions", "delete", "third", "--purge", "--yes").error[0] == 3
+
+
 def test_a_short_id_is_not_looked_for_in_bytes(tmp_path: Path) -> None:
     with SqliteDb(tmp_path / "one.db") as backend:
         backend.write([sample_bundle("s", metadata=document({"x": "s"}))])
