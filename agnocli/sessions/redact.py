@@ -17,7 +17,7 @@ from agnocli import codec
 from agnocli.abc import Backend, Cursor, Page, SessionQuery, Wanted
 from agnocli.errors import CodecError
 from agnocli.records import SESSION_DOCUMENTS, Document, Run, Session, SessionBundle
-from agnocli.sessions.secrets import Detector
+from agnocli.secrets import Detector
 
 _KEPT = re.compile(r"(?:.*_)?(?:ids?|signatures?|encrypted_content|sha256)", re.IGNORECASE)
 _MEDIA = {"images", "audio", "videos", "files", "response_audio", "audio_output"}
