@@ -16,6 +16,7 @@ from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.options import Output
 from agnocli.cli.render.table import Column
 from agnocli.errors import AgnoCLIError, BackendNotSetUpError, UsageError
+from agnocli.records import SessionBundle
 from agnocli.sessions.reading import each, listed
 from agnocli.sessions.resolve import resolve
 from agnocli.sessions.spending import Named, plainly
@@ -107,16 +108,17 @@ def _counted(app: App, wanted: Wanted, found: Statistics) -> bool:
 
 
 def _of_backend(app: App, backend: Backend, name: str, wanted: Wanted, found: Statistics) -> bool:
-    failures: list[str] = []
+    def look(bundle: SessionBundle) -> Iterable[tuple[str, AgnoCLIError]]:
+        found.add(bundle, name)
+        return ()
 
-    def unreadable(session_id: str, error: AgnoCLIError) -> None:
-        failures.append(session_id)
-        if len(failures) <= NAMED:
+    failures = 0
+    for session_id, error in each(backend, _ids(backend, wanted), look, lambda *failure: [failure]):
+        failures += 1
+        if failures <= NAMED:
             app.warn(f"session {session_id!r} cannot be read to its end: {error.message}")
-
-    each(backend, _ids(backend, wanted), lambda one: found.add(one, name), unreadable)
-    if len(failures) > NAMED:
-        app.warn(f"… and {len(failures) - NAMED:,} more; agno sessions verify lists them")
+    if failures > NAMED:
+        app.warn(f"… and {failures - NAMED:,} more; agno sessions verify lists them")
     return not failures
 
 
