@@ -110,9 +110,10 @@ def _problems(backend: Backend, wanted: Wanted, plan: Plan) -> Iterator[Problem]
 
 def _orphans(backend: Backend, plan: Plan) -> Iterator[Problem]:
     if isinstance(backend, Auditable):
-        for run in backend.orphans():
-            plan.orphans.setdefault(run.session_id, []).append(replace(run, run_data=NULL))
-            yield from verify.orphans([run])
+        for session_id, runs in groupby(backend.orphans(), key=lambda run: run.session_id):
+            light = [replace(run, run_data=NULL) for run in runs]
+            plan.orphans[session_id] = light
+            yield verify.orphans(light)
 
 
 def _detector() -> Any:

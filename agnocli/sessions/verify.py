@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -27,7 +27,7 @@ SHOWN = 6
 
 
 class Check(StrEnum):
-    ORPHAN = "orphan run"
+    ORPHAN = "orphan runs"
     INDEX = "run_index"
     STALE = "stale RUNNING"
     COLUMNS = "columns"
@@ -149,12 +149,14 @@ def of_place(report: BackendReport) -> Iterator[Problem]:
         yield Problem(check=Check.LAYOUT, detail=detail)
 
 
-def orphans(runs: Iterable[Run]) -> Iterator[Problem]:
-    for run in runs:
-        detail = f"its session {run.session_id!r} is not there, or does not know of it"
-        yield Problem(
-            check=Check.ORPHAN, detail=detail, session_id=run.session_id, run_id=run.run_id
-        )
+def orphans(runs: Sequence[Run]) -> Problem:
+    """Those of one session."""
+    named = _some([run.run_id for run in runs])
+    return Problem(
+        check=Check.ORPHAN,
+        detail=f"runs that the session does not know of, or that name one which is not there: {named}",
+        session_id=runs[0].session_id,
+    )
 
 
 class _Indexes:
@@ -211,17 +213,17 @@ def _unpaired(said: Sequence[Message]) -> str:
     asked = Counter(call.id for one in own for call in one.tool_calls)
     answered = Counter(one.tool_call_id for one in own if one.role == "tool")
     told = [
-        f"{_some(ids)} {what}"
+        f"{_some(list(ids.elements()))} {what}"
         for ids, what in (
-            (asked - answered, "without a result"),
-            (answered - asked, "answered and not asked for"),
+            (asked - answered, "calls without a result"),
+            (answered - asked, "results that were not asked for"),
         )
         if ids
     ]
     return "; ".join(told)
 
 
-def _some(ids: Counter[str | None]) -> str:
-    named = ", ".join(str(one) for one in list(ids)[:SHOWN])
-    more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
-    return f"{ids.total()} calls ({named}{more})"
+def _some(ids: Sequence[str | None]) -> str:
+    """How many, and the first of them."""
+    named = ", ".join(str(one) for one in ids[:SHOWN])
+    return f"{len(ids)} ({named}{', …' if len(ids) > SHOWN else ''})"

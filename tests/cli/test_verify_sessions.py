@@ -118,8 +118,7 @@ def test_what_is_wrong_is_found_mended_and_backed_up(agno: Agno, here: Place) ->
     assert ran.status == 10
     assert sorted(found(ran), key=str) == sorted(
         [
-            ("lost", "lost.run-0", "orphan run"),
-            ("lost", "lost.run-1", "orphan run"),
+            ("lost", None, "orphan runs"),
             ("gaps", None, "run_index"),
             ("left", "left.run-0", "stale RUNNING"),
             ("old", "old.run-0", "stale RUNNING"),
@@ -128,7 +127,7 @@ def test_what_is_wrong_is_found_mended_and_backed_up(agno: Agno, here: Place) ->
         key=str,
     )
     assert all(row["fix"].startswith("--fix") and row["can_be_fixed"] for row in ran.json)
-    assert "6 problems, 6 of which --fix puts right" in ran.err
+    assert "5 problems, 5 of which --fix puts right" in ran.err
     assert seen(here) == before
 
     mended = agno("sessions", "verify", "--fix", "--yes", "-o", "json")
@@ -165,13 +164,32 @@ def test_orphans_can_be_deleted_and_are_in_the_backup(agno: Agno, here: Place) -
     store(here, sample_bundle("fine"), sample_bundle("lost", 3))
     here.lose_session("lost")
     ran = agno("sessions", "verify", "--fix", "--orphans", "delete", "--yes", "-o", "json")
-    assert (ran.status, len(ran.json)) == (0, 3)
+    assert (ran.status, len(ran.json)) == (0, 1)
+    assert "3 (lost.run-0, lost.run-1, lost.run-2)" in ran.json[0]["detail"]
     assert list(seen(here)) == ["fine"]
     assert agno("sessions", "verify").status == 0
     assert agno("sessions", "import", backup_of(ran)).status == 0
     assert [run_id for _, run_id, _ in seen(here)["lost"][1]] == [
         f"lost.run-{number}" for number in range(3)
     ]
+
+
+def test_runs_that_a_stored_session_lost_come_back_to_it(agno: Agno, tmp_path: Path) -> None:
+    """And the backup holds the session itself, with all of its runs."""
+    with place("stored", "redis", tmp_path) as stored:
+        agno.configure(f'default_backend = "stored"\n{stored.settings}')
+        store(stored, sample_bundle("s", 3, metadata=document({"mine": 1})))
+        harness: Any = stored._harness
+        harness.client.zrem(f"{harness.prefix}:runs:by_session:s", "s.run-1")
+        ran = agno("sessions", "verify", "--fix", "--yes")
+        assert ran.status == 0, ran.err
+        order = [run_id for _, run_id, _ in seen(stored)["s"][1]]
+        assert order == ["s.run-0", "s.run-2", "s.run-1"]
+        assert agno("sessions", "delete", "s", "-y").status == 0
+        assert agno("sessions", "import", backup_of(ran)).status == 0
+        with stored.open() as backend:
+            assert codec.members(backend.get("s").metadata) == {"mine": 1}
+            assert len(list(backend.runs("s"))) == 3
 
 
 # on one backend
@@ -193,7 +211,7 @@ def test_tool_calls_without_their_other_half_are_told_and_stay(agno: Agno) -> No
     (row,) = agno("sessions", "verify", "-o", "json").json
     assert (row["session_id"], row["check"], row["can_be_fixed"]) == ("open", "tool calls", False)
     assert row["detail"] == (
-        "1 calls (call_1) without a result; 1 calls (call_2) answered and not asked for"
+        "1 (call_1) calls without a result; 1 (call_2) results that were not asked for"
     )
     ran = agno("sessions", "verify", "--fix", "--yes")
     assert ran.status == 10
