@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from heapq import merge
 from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
@@ -231,12 +232,16 @@ def _back_up(backend: Backend, plan: Plan, path: Path) -> None:
 
 
 def _lost(backend: Any, plan: Plan) -> Iterator[SessionBundle]:
-    """Orphans behind the runs of their session, or in the one that they are given."""
+    """Orphans among the runs of their session, or in the one that they are given."""
     for session_id, runs in groupby(backend.orphans(), key=lambda run: run.session_id):
         if session_id in plan.orphans:
             made = SessionBundle(session_for(plan.orphans[session_id]), ())
             session, known = next(backend.read([session_id]), made)
-            yield SessionBundle(session, chain(known, runs))
+            yield SessionBundle(session, merge(known, runs, key=_place))
+
+
+def _place(run: Run) -> tuple[int, int, str]:
+    return -1 if run.run_index is None else run.run_index, run.created_at, run.run_id
 
 
 def _pages(ids: Sequence[str]) -> Iterator[Sequence[str]]:
