@@ -73,7 +73,10 @@ def _choice(kind: type[Choice], word: str, flag: str) -> Choice:
 def count(app: App, wanted: Wanted) -> int:
     is_chart = wanted.chart and app.options.output in (None, Output.AUTO, Output.TABLE)
     by = wanted.by or ((Dimension.DAY,) if wanted.chart else ())
-    found = Statistics(by, prices=app.config.prices, named=_called())
+    query = wanted.query or SessionQuery()
+    found = Statistics(
+        by, prices=app.config.prices, named=_called(), since=query.since, until=query.until
+    )
     whole = (
         _counted_everywhere(app, wanted, found)
         if wanted.everywhere
@@ -123,11 +126,14 @@ def _of_backend(app: App, backend: Backend, name: str, wanted: Wanted, found: St
 
 
 def _ids(backend: Backend, wanted: Wanted) -> Iterable[str]:
+    query = wanted.query
+    if query is not None:  # what was said before that time may be in a session that changed since
+        query = msgspec.structs.replace(query, until=None)
     if wanted.sessions:
         given = [resolve(backend, not_empty(one, "SESSION")) for one in wanted.sessions]
-        means = None if wanted.query is None else set(listed(backend, wanted.query))
+        means = None if query is None else set(listed(backend, query))
         return [one for one in dict.fromkeys(given) if means is None or one in means]
-    return backend.ids() if wanted.query is None else listed(backend, wanted.query)
+    return backend.ids() if query is None else listed(backend, query)
 
 
 def _counted_everywhere(app: App, wanted: Wanted, found: Statistics) -> bool:

@@ -83,7 +83,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Statistics:
-    """`by` may be empty: all is one group. Days, weeks and months are those of this machine's time zone."""
+    """`by` may be empty: all is one group. Days, weeks and months are those of this machine's time zone.
+
+    Only runs of since <= t < until count, in epoch seconds, and sessions with such runs or begun then without any.
+    """
 
     def __init__(
         self,
@@ -91,8 +94,11 @@ class Statistics:
         *,
         prices: Mapping[str, Price] | None = None,
         named: Named = plainly,
+        since: float | None = None,
+        until: float | None = None,
     ) -> None:
         self.by = tuple(by)
+        self._since, self._until = since, until
         self.total = Group()
         self.groups: dict[Key, Group] = {} if by else {(): self.total}
         self.copies = self.undecodable = 0
@@ -104,6 +110,14 @@ class Statistics:
 
     def add(self, bundle: SessionBundle, backend: str = "") -> None:
         _OneSession(self, bundle.session, backend).count(bundle)
+
+    def counts(self, moment: float | None) -> bool:
+        """Whether that is a time that is asked for."""
+        if moment is None:
+            return self._since is None and self._until is None
+        return (self._since is None or self._since <= moment) and (
+            self._until is None or moment < self._until
+        )
 
     def keys(self, facts: Facts) -> list[Key]:
         return list(product(*(_values(facts, dimension) for dimension in self.by)))
@@ -172,6 +186,8 @@ class _OneSession:
 
     def _run(self, run: Run) -> None:
         self._ids.add(run.run_id)
+        if not self._all.counts(seconds(run.created_at)):
+            return
         try:
             found: Mapping[str, Any] = data(run)
         except CodecError:
@@ -225,11 +241,9 @@ class _OneSession:
         for run_id, (facts, found) in self._within.items():
             if run_id not in self._ids:
                 self._spend(facts, found)
-        session_data = _members(self._session, "session_data")
-        if not spending.is_copy(session_data):  # a fork took the count along
-            counted = list(self._of_summaries)
-            told = spending.summaries(session_data, self._all.named)
-            self._spend(self._facts, [one for t in told if (one := spending.rest(t, counted))])
+        self._summaries()
+        if not self._touched and (self._ids or not self._all.counts(self._facts.moment)):
+            return
         own = sum(len(getattr(self._session, one) or b"") for one in SESSION_DOCUMENTS)
         keys = list(self._touched) or self._all.keys(self._facts)
         for key in keys:
@@ -239,6 +253,17 @@ class _OneSession:
         if self._all.by:
             self._all.total.sessions += 1
             self._all.total.bytes += own
+
+    def _summaries(self) -> None:
+        """Of the time when the session changed last: when each was written nobody knows."""
+        session_data = _members(self._session, "session_data")
+        moment = seconds(self._session.updated_at or self._session.created_at)
+        if spending.is_copy(session_data) or not self._all.counts(moment):
+            return  # a fork took the count along
+        told = spending.summaries(session_data, self._all.named)
+        left = [spending.rest(one, self._of_summaries) for one in told]
+        facts = msgspec.structs.replace(self._facts, moment=moment)
+        self._spend(facts, [one for one in left if one])
 
 
 def _is_said(message: Mapping[str, Any]) -> bool:

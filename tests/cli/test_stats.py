@@ -45,6 +45,7 @@ def session(name: str, *numbers: int, model: str = "gpt-4o-mini", **columns: Any
         sample = sample_run(name, at, created_at=EPOCH + at * DAY)
         data = {**codec.decode(sample.run_data), **spent(number, model)}
         runs.append(replace(sample, run_data=document(data)))
+    columns = {"updated_at": EPOCH + 9 * DAY, **columns}
     return SessionBundle(sample_session(name, **columns), runs)
 
 
@@ -106,6 +107,14 @@ def test_what_has_no_price_is_named(agno: Agno, here: Place) -> None:
     ran = agno("sessions", "stats")
     assert "no price for openai:gpt-4o: in [prices]" in ran.err
     assert ran.lines[0].split("\t")[0] == "sessions"
+
+
+def test_since_and_until_mean_what_was_said_then(agno: Agno, here: Place) -> None:
+    """Sessions that have changed since are looked at as well."""
+    first, second = (rows(agno, "--until", at)[0] for at in ("2025-10-10", "2025-10-11"))
+    assert (first["tokens"], second["tokens"]) == (220, 260)
+    (late,) = rows(agno, "--since", "2025-10-09T12:00:00Z", "--until", "2025-10-11")
+    assert (late["sessions"], late["tokens"]) == (1, 40)
 
 
 @pytest.fixture

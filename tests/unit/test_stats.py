@@ -213,6 +213,17 @@ def test_a_time_that_is_none_has_no_day() -> None:
     assert list(found.groups) == [(None,)]
 
 
+def test_only_what_was_said_in_a_time_that_is_asked_for_counts() -> None:
+    day = 86_400
+    runs = [run("s", n, {"metrics": metrics(n, 0)}, created_at=EPOCH + n * day) for n in range(4)]
+    found = counted(one(*runs), since=EPOCH + day, until=EPOCH + 3 * day)
+    assert (found.total.sessions, found.total.runs, found.total.tokens) == (1, 2, 3)
+    later = counted(one(*runs), since=EPOCH + 4 * day)
+    assert later.total == Group()
+    assert counted(one(), since=EPOCH).total.sessions == 1
+    assert counted(one(), since=EPOCH + 1).total == Group()
+
+
 # costs
 
 PRICE = Price(input_per_m=2.0, output_per_m=10.0)

@@ -51,8 +51,8 @@ def stats(
     """Count sessions, runs, messages, tokens, bytes and errors, and what the tokens cost by your own prices.
 
     Tokens are counted once: those of a team's members with the members, history that is sent again not at all, what a
-    fork took along where it was spent. Costs come from [prices] in the configuration only. The filters choose sessions;
-    days are of this machine's time zone.
+    fork took along where it was spent. Costs come from [prices] in the configuration only. The filters choose
+    sessions, --since and --until runs; days are of this machine's time zone.
     """
     from agnocli.cli.counting import Wanted, count, dimensions, measured
 
