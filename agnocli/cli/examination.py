@@ -73,12 +73,15 @@ def findings(app: App, seconds: float) -> Iterator[Finding]:
 def _program() -> Iterator[Finding]:
     yield Finding("agnocli", "ok", __version__)
     yield Finding("python", "ok", f"{platform.python_version()}, {sys.executable}")
-    yield owner_of(shutil.which("agno"))
+    yield owner_of(shutil.which("agno"), shutil.which("agnocli"))
 
 
-def owner_of(script: str | None) -> Finding:
+def owner_of(script: str | None, ours: str | None = None) -> Finding:
     """Whose `agno` it is that a shell runs: Agno's own command line has a script of that name, too."""
     name = "agno on PATH"
+    if script is None and ours is not None:
+        gone = f"not there, though {ours} is: uninstalling agnoctl takes it away"
+        return Finding(name, "warning", gone, TAKE_BACK)
     if script is None:
         return Finding(name, "ok", "not there; `python -m agnocli` is the same program")
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -92,7 +93,8 @@ def verify_sessions(app: App, wanted: Wanted) -> int:
     if not app.confirm(f"Put right {places}, after a backup of these sessions?"):
         app.note("nothing was changed")
         return ExitStatus.MISMATCH
-    left = _fix(app, backend, wanted, plan) + plan.found - plan.fixable
+    _fix(app, backend, wanted, plan)
+    left = _left(app, backend, wanted, plan) + plan.found - plan.fixable
     return ExitStatus.PARTIAL if left else ExitStatus.OK
 
 
@@ -166,8 +168,8 @@ def _row(problem: Problem) -> dict[str, object]:
     return {**row, "fix": problem.fix, "can_be_fixed": problem.can_be_mended}
 
 
-def _fix(app: App, backend: Backend, wanted: Wanted, plan: Plan) -> int:
-    """How many sessions could not be mended, each of which is told."""
+def _fix(app: App, backend: Backend, wanted: Wanted, plan: Plan) -> None:
+    """A session that cannot be mended is told, and the others are."""
     backend.probe()
     path = _backup_path(app, wanted)
     _back_up(backend, plan, path)
@@ -175,15 +177,23 @@ def _fix(app: App, backend: Backend, wanted: Wanted, plan: Plan) -> int:
         f"the sessions as they were are in {path}; "
         f"agno sessions import {path} --on-conflict replace brings them back"
     )
-    failed = 0
     for session_id in plan.session_ids:
         try:
             _mend(backend, session_id, plan, wanted)
         except AgnoCLIError as error:
-            failed += 1
-            app.warn(f"{session_id}: {error.message}; it is as it was, or partly mended")
-    app.note(f"{len(plan.session_ids) - failed:,} sessions were put right")
-    return failed
+            app.warn(f"{session_id}: {error.message}")
+
+
+def _left(app: App, backend: Backend, wanted: Wanted, plan: Plan) -> int:
+    """How many of the problems are there still, by another look at these sessions."""
+    again = Plan()
+    inspector = Inspector(_is_stale(wanted))
+    problems = each(backend, plan.session_ids, inspector.problems, verify.unreadable)
+    orphans = _orphans(backend, again) if plan.orphans else ()
+    deque(_noted(chain(orphans, problems), again), maxlen=0)
+    mended, left = plan.fixable - again.fixable, again.fixable
+    app.note(f"{mended:,} problems are put right" + (f", {left:,} are left" if left else ""))
+    return left
 
 
 def _mend(backend: Backend, session_id: str, plan: Plan, wanted: Wanted) -> None:

@@ -209,6 +209,12 @@ def test_it_tells_whose_agno_a_shell_runs(
     assert status == "ok" or "agnocli" in str(finding.fix)
 
 
+def test_an_agno_that_agnoctl_took_along_is_missed() -> None:
+    finding = owner_of(None, "/usr/bin/agnocli")
+    assert (finding.status, owner_of(None).status) == ("warning", "ok")
+    assert "agnoctl" in finding.detail
+
+
 def test_on_a_terminal_each_finding_has_its_fix_below(agno: Agno) -> None:
     agno.store(sample_bundle("one"))
     agno.database.chmod(0o644)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,12 @@ from msgspec.structs import replace
 from agnocli import codec
 from agnocli.abc import Backend
 from agnocli.agent.owner import this_process
+from agnocli.db.sqlite import SqliteDb
+from agnocli.errors import BackendUnavailableError
 from agnocli.records import Document, Run, SessionBundle
 from agnocli.testing.records import EPOCH, document, sample_bundle, sample_run, sample_session
 from tests.cli.conftest import Agno, Ran, fingerprint
+from tests.cli.test_terminal import seen as on_terminal
 from tests.transfer.places import KINDS, Place, place
 
 KEY = "ghp_" + "a1B2" * 9
@@ -54,9 +57,6 @@ def asking(name: str, **more: Any) -> SessionBundle:
         ]
     }
     return SessionBundle(sample_session(name), [changed(sample_run(name), data | more, **more)])
-
-
-Columns = dict[str, Any]
 
 
 @pytest.fixture(params=KINDS)
@@ -194,8 +194,6 @@ def test_runs_that_a_stored_session_lost_come_back_to_it(agno: Agno, tmp_path: P
 
 # on one backend
 
-Write = Callable[..., None]
-
 
 def checks(agno: Agno, *arguments: str) -> dict[str, str]:
     """Check and detail of each problem."""
@@ -250,7 +248,7 @@ def test_what_cannot_be_decoded_is_told_and_kept(agno: Agno) -> None:
     assert details[2][1].startswith("run_data: not JSON")
     ran = agno("sessions", "verify", "--fix", "-y")
     assert ran.status == 9
-    assert "1 sessions were put right" in ran.err
+    assert "1 problems are put right" in ran.err
     assert agno.rows("SELECT run_data FROM agno_runs WHERE session_id = 's'") == [("{broken",)]
 
 
@@ -390,3 +388,31 @@ def test_mending_leaves_what_another_program_wrote_meanwhile(agno: Agno) -> None
         (1, "s.run-1"),
         (2, "s.run-9"),
     ]
+
+
+def test_what_could_not_be_mended_is_told_and_the_others_are(
+    agno: Agno, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agno.store(numbered("bad", 1), numbered("good", 1))
+    real = SqliteDb.delete_runs
+
+    def failing(self: SqliteDb, session_id: str, run_ids: Sequence[str]) -> int:
+        if session_id == "bad":
+            raise BackendUnavailableError("it is locked")
+        return real(self, session_id, run_ids)
+
+    monkeypatch.setattr(SqliteDb, "delete_runs", failing)
+    ran = agno("sessions", "verify", "--fix", "-y")
+    assert ran.status == 9
+    assert "warning: bad: it is locked" in ran.err
+    assert "1 problems are put right, 1 are left" in ran.err
+    assert [run.run_index for run in agno.runs("good")] == [0]
+
+
+def test_on_a_terminal_each_problem_has_its_fix_below(agno: Agno) -> None:
+    agno.store(numbered("s", 2))
+    status, _, lines = on_terminal(agno, "sessions", "verify")
+    assert status == 10
+    assert lines[0] == "! session s, run_index: of 1 runs 1 behind a gap"
+    assert lines[1].startswith("  → --fix numbers")
+    assert lines[2] == "1 problems, 1 of which --fix puts right"
