@@ -11,7 +11,7 @@ import typer
 
 from agnocli.abc import Backend, Cursor, Page, SessionQuery, Sort
 from agnocli.cli import filters
-from agnocli.cli.commands import session_files
+from agnocli.cli.commands import session_files, session_stats, session_verify
 from agnocli.cli.context import App, not_empty, run
 from agnocli.cli.options import Command, application
 from agnocli.cli.render.table import Column
@@ -21,6 +21,8 @@ from agnocli.records import SessionInfo
 app = application("List, inspect, rename, delete, export and import conversations.")
 app.command("export", cls=Command)(session_files.export)
 app.command("import", cls=Command)(session_files.import_)
+app.command("stats", cls=Command)(session_stats.stats)
+app.command("verify", cls=Command)(session_verify.verify)
 
 COLUMNS = [
     Column("session_id", "ID", "id"),
