@@ -7,12 +7,11 @@ from collections.abc import Iterator
 import msgspec
 
 from agnocli.abc import Backend, SessionQuery
-from agnocli.cli.choosing import listed
 from agnocli.cli.context import App
 from agnocli.cli.deleting import finish, remove
 from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.session_rows import COLUMNS, row
-from agnocli.layout.filter import sort_key
+from agnocli.layout.filter import listed, sort_key
 from agnocli.records import SessionInfo
 
 

@@ -14,7 +14,9 @@ from agnocli.cli.commands import (
     session_list,
     session_removal,
     session_state,
+    session_stats,
     session_summaries,
+    session_verify,
 )
 from agnocli.cli.context import App, run
 from agnocli.cli.filters import Filtered
@@ -25,6 +27,8 @@ app = application("List, inspect, rename, delete, export and import conversation
 app.command("list", cls=Filtered)(session_list.list_)
 app.command("export", cls=Filtered)(session_files.export)
 app.command("import", cls=Command)(session_files.import_)
+app.command("stats", cls=Filtered)(session_stats.stats)
+app.command("verify", cls=Filtered)(session_verify.verify)
 app.command(cls=Command)(session_edits.rename)
 app.command(cls=Tagging)(session_edits.tag)
 app.command(cls=Command)(session_edits.fork)
