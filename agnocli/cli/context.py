@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from agnocli.abc import Backend
     from agnocli.cli.render.listing import Column
     from agnocli.config import BackendConfig, Config
+
+
+FEW = 20
+"""Up to so many sessions are deleted with a simple yes."""
 
 
 class Terminal:
@@ -148,6 +153,14 @@ class App:
 
         warn(text, color=self._stderr_color())
 
+    def waiting(self, label: str) -> AbstractContextManager[object]:
+        """A sign of life on a terminal, for what may take its time."""
+        if self.options.quiet:
+            return nullcontext()
+        from agnocli.cli.render.notes import Waiting
+
+        return Waiting(label=label)
+
     def _stderr_color(self) -> bool | None:
         return {"always": True, "never": False}.get(self.options.color or "auto")
 
@@ -162,6 +175,25 @@ class App:
         sys.stderr.write(f"{one_line(question)} [y/N] ")
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    def confirm_count(self, question: str, count: int, given: int | None) -> bool:
+        """As `confirm`; where it is about many, the number is to be typed, or was given beforehand."""
+        if given is not None and given != count:
+            raise ConfirmationRequiredError(
+                f"{count:,} sessions are meant, not {given:,}",
+                hint=f"look at them with --dry-run; then: --confirm {count}",
+            )
+        if given is not None or self.options.yes or count <= FEW:
+            return given is not None or self.confirm(question)
+        if not self.terminal.can_ask:
+            raise ConfirmationRequiredError(
+                f"{question} Nobody is there to be asked.", hint=f"add --confirm {count}, or --yes"
+            )
+        from agnocli.cli.render.text import one_line
+
+        sys.stderr.write(f"{one_line(question)} Type {count} to go ahead: ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().replace(",", "") == str(count)
 
 
 def run(context: typer.Context, body: Callable[[App], int | None]) -> int:
