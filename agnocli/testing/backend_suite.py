@@ -14,6 +14,7 @@ from agnocli.testing.concurrency_suite import ConcurrencySuite
 from agnocli.testing.editing_suite import EditingSuite
 from agnocli.testing.finding_suite import FindingSuite
 from agnocli.testing.lifecycle_suite import LifecycleSuite
+from agnocli.testing.marking_suite import MarkingSuite
 from agnocli.testing.reading_suite import ReadingSuite
 from agnocli.testing.scale_suite import ScaleSuite
 from agnocli.testing.values_suite import ValuesSuite
@@ -24,6 +25,7 @@ class BackendSuite(
     LifecycleSuite,
     ReadingSuite,
     FindingSuite,
+    MarkingSuite,
     WritingSuite,
     EditingSuite,
     ValuesSuite,

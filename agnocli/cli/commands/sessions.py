@@ -11,16 +11,17 @@ import typer
 
 from agnocli.abc import Backend, Cursor, Page, SessionQuery, Sort
 from agnocli.cli import filters
-from agnocli.cli.commands import session_files
+from agnocli.cli.commands import searching, session_files
 from agnocli.cli.context import App, not_empty, run
 from agnocli.cli.options import Command, application
 from agnocli.cli.render.table import Column
 from agnocli.errors import SessionConflictError, SessionNotFoundError
 from agnocli.records import SessionInfo
 
-app = application("List, inspect, rename, delete, export and import conversations.")
+app = application("List, search, inspect, rename, delete, export and import conversations.")
 app.command("export", cls=Command)(session_files.export)
 app.command("import", cls=Command)(session_files.import_)
+app.command("search", cls=Command)(searching.search)
 
 COLUMNS = [
     Column("session_id", "ID", "id"),

@@ -23,7 +23,17 @@ from agnocli.sessions.search.index import (
 from agnocli.sessions.search.query import Pattern, SearchQuery
 from agnocli.sessions.search.watching import Watcher
 
-__all__ = ["Found", "Hit", "Pattern", "SearchQuery", "Watcher", "forget", "indexes", "look", "search"]
+__all__ = [
+    "Found",
+    "Hit",
+    "Pattern",
+    "SearchQuery",
+    "Watcher",
+    "forget",
+    "indexes",
+    "look",
+    "search",
+]
 
 
 def indexes(environ: Mapping[str, str] | None = None) -> Path:

@@ -11,8 +11,8 @@ import msgspec
 from msgspec.structs import replace
 
 from agnocli.abc import Backend, SessionQuery
-from agnocli.layout.derive import session_info
 from agnocli.errors import CodecError
+from agnocli.layout.derive import session_info
 from agnocli.records import Session, SessionBundle, SessionInfo
 from agnocli.sessions.search.index import Index
 from agnocli.sessions.search.parts import Part, Unreadable, of_run, of_session, parts
@@ -201,9 +201,7 @@ def by_index(backend: Backend, pattern: Pattern, index: Index, watcher: Watcher)
             break
         index.unmark(stale)
     unreadable = {
-        one: number
-        for one, number in index.unreadable().items()
-        if wanted is None or one in wanted
+        one: number for one, number in index.unreadable().items() if wanted is None or one in wanted
     }
     hits = (best.hit(one, sessions[one]) for one in leads if one in sessions)
     return best.found(hits, index.count() if wanted is None else len(wanted), unreadable)

@@ -42,6 +42,7 @@ _BATCH_BYTES = 8 * 2**20
 """Of texts that are made durable at once."""
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
+
 class IndexUnusableError(AgnoCLIError):
     """The cache cannot be written or read; the backend can still be scanned. Never leaves this package."""
 
@@ -209,7 +210,8 @@ class Index:
     def _add(self, n: int | None, part: Part) -> None:
         row = (n, part.kind, part.role, raw(part.run_id), part.run, part.at, part.text)
         number = self._db.execute(
-            "INSERT INTO parts (n, kind, role, run_id, run, at, text) VALUES (?, ?, ?, ?, ?, ?, ?)", row
+            "INSERT INTO parts (n, kind, role, run_id, run, at, text) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            row,
         ).lastrowid
         if self.has_trigrams:
             self._db.execute(
@@ -235,7 +237,7 @@ class Index:
                 "UPDATE sessions SET mark = NULL WHERE session_id = ?",
                 [[raw(one)] for one in session_ids],
             )
-            self._db.execute("DELETE FROM facts WHERE name = 'version'")
+            self._db.execute("UPDATE facts SET value = '' WHERE name = 'version'")
 
     def forget(self, session_ids: Iterable[str], *, wholly: bool = False) -> None:
         """Take sessions out; `wholly` leaves no byte of them in the file."""

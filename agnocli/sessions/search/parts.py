@@ -98,7 +98,9 @@ def of_run(run: Run, session: Session, position: int) -> Iterator[Part | Unreada
         else:
             yield from _of_call(one, part)
     for label, text in found.aside:
-        yield from part("reasoning" if label.startswith("reasoning") else "content", "assistant", text)
+        yield from part(
+            "reasoning" if label.startswith("reasoning") else "content", "assistant", text
+        )
     yield from part("content", "assistant", found.error)
 
 

@@ -47,7 +47,9 @@ class Pattern:
     def __init__(self, query: SearchQuery) -> None:
         self.query = query
         if not query.terms or not all(one.strip() for one in query.terms):
-            raise UsageError("there is nothing to search for", hint="an unset variable in a script?")
+            raise UsageError(
+                "there is nothing to search for", hint="an unset variable in a script?"
+            )
         self._folds = not (query.regex or query.case_sensitive)
         self._terms = tuple(self._compiled(clean(one)) for one in query.terms)
 

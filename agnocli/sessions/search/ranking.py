@@ -54,7 +54,7 @@ def snippet(text: str, spans: Sequence[Sequence[Span]], context: int) -> str:
     if last < len(text):
         last = _before_blank(text, end, last)
     before, after = "…" if first else "", "…" if last < len(text) else ""
-    return before + text[first:last].strip() + after
+    return before + " ".join(text[first:last].split()) + after
 
 
 def _best(spans: Sequence[Sequence[Span]], context: int) -> Span:
@@ -62,7 +62,9 @@ def _best(spans: Sequence[Sequence[Span]], context: int) -> Span:
     best, most = spans[0][0], 0
     for start, _ in sorted(chain.from_iterable(spans))[:_LOOKED_AT]:
         reach = start + 2 * context
-        firsts = (next((one for one in places if start <= one[0] <= reach), None) for places in spans)
+        firsts = (
+            next((one for one in places if start <= one[0] <= reach), None) for places in spans
+        )
         near = [one[1] for one in firsts if one is not None]
         if len(near) > most:
             best, most = (start, max(near)), len(near)
