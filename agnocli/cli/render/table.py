@@ -102,7 +102,7 @@ def terminal_table(
 
 
 def _cut(text: str, column: Column, width: int) -> str:
-    if column.marks is None or cells(text) <= width or not (places := column.marks(text)):
+    if column.marks is None or not (places := column.marks(text)):
         return fit(text, width)
     return fit_around(text, places[0][0], width)
 

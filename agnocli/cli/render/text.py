@@ -87,6 +87,8 @@ def fit(text: str, width: int) -> str:
 
 def fit_around(text: str, place: int, width: int) -> str:
     """As `fit`, with what stands at `place` within the first third; what is cut before it shows as "…", too."""
+    if cells(text) <= width:
+        return text
     before, room = list[str](), width // 3
     for cluster, size in reversed([*clusters(text[:place])]):
         room -= size

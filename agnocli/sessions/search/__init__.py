@@ -56,6 +56,7 @@ def look(
     """As `search`, with what there is to tell of it. UsageError for what cannot be searched for."""
     pattern, watcher = Pattern(query), watcher or Watcher()
     reason = "without an index"
+    backend.connect()
     if folder is not None and backend.capabilities.durable:
         path = index_path(folder, backend.address)
         for _ in range(2):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from agnocli.abc import Backend, SessionQuery
 from agnocli.errors import CodecError
 from agnocli.layout.derive import session_info
-from agnocli.records import Session, SessionBundle, SessionInfo
+from agnocli.records import SessionBundle, SessionInfo
 from agnocli.sessions.search.index import Index
 from agnocli.sessions.search.parts import Part, Unreadable, of_run, of_session, parts
 from agnocli.sessions.search.query import Pattern
@@ -21,7 +21,7 @@ from agnocli.sessions.search.ranking import score, snippet
 from agnocli.sessions.search.refresh import refresh
 from agnocli.sessions.search.watching import Watcher
 
-_PAGE = 500
+_PAGE = 5000
 _AT_ONCE = 200
 """Sessions whose hits are looked at again together."""
 _ROUNDS = 3
@@ -91,7 +91,9 @@ class Best:
         self._worst: Rank | None = None
         self.hits: Counter[str] = Counter()
 
-    def add(self, part: Part, session_id: str, order: int, session: Session | None = None) -> None:
+    def add(
+        self, part: Part, session_id: str, order: int, session: SessionInfo | None = None
+    ) -> None:
         """If it matches."""
         if not (spans := self._pattern.spans(part.text)):
             return
@@ -109,7 +111,7 @@ class Best:
             snippet=snippet(part.text, spans, self._query.context),
             matches=sum(map(len, spans)),
             part=replace(part, text=""),
-            session=None if session is None else session_info(session, runs=0, status=None),
+            session=session,
         )
         self._keep(lead)
 
@@ -136,16 +138,31 @@ class Best:
     def _rank(self, lead: Lead) -> Rank:
         return lead.rank(self._query.latest)
 
-    def found(self, hits: Iterable[Hit], sessions: int, unreadable: Mapping[str, int]) -> Found:
+    def found(
+        self,
+        leads: list[Lead],
+        infos: list[SessionInfo | None],
+        sessions: int,
+        unreadable: Mapping[str, int],
+    ) -> Found:
+        """Takes the leads, each with its session, None where it was not confirmed."""
         return Found(
-            hits=tuple(hits),
+            hits=tuple(self._hits(leads, infos)),
             total=self.hits.total(),
             in_sessions=len(self.hits),
             sessions=sessions,
             unreadable=unreadable,
         )
 
-    def hit(self, lead: Lead, session: SessionInfo) -> Hit:
+    def _hits(self, leads: list[Lead], infos: list[SessionInfo | None]) -> Iterator[Hit]:
+        """There may be very many: a lead goes when its hit comes."""
+        leads.reverse()
+        for info in infos:
+            lead = leads.pop()
+            if info is not None:
+                yield self._hit(lead, info)
+
+    def _hit(self, lead: Lead, session: SessionInfo) -> Hit:
         part = lead.part
         return Hit(
             session_id=lead.session_id,
@@ -170,16 +187,17 @@ def by_scan(backend: Backend, pattern: Pattern, watcher: Watcher) -> Found:
     is_wanted = None if wanted is None else wanted.__contains__
     for number, (_, bundle) in enumerate(backend.scan(wanted=is_wanted), 1):
         session_id = bundle.session.session_id
+        info = session_info(bundle.session, runs=0, status=None)
         for order, part in enumerate(parts(bundle)):
             if isinstance(part, Unreadable):
                 unreadable[session_id] += 1
             else:
                 size += len(part.text)
                 if pattern.wants(part.kind, part.role):
-                    best.add(part, session_id, order, bundle.session)
+                    best.add(part, session_id, order, info)
         watcher.read(number, total, size)
-    hits = (best.hit(one, one.session) for one in best.leads() if one.session is not None)
-    return best.found(hits, number, unreadable)
+    leads = best.leads()
+    return best.found(leads, [one.session for one in leads], number, unreadable)
 
 
 def by_index(backend: Backend, pattern: Pattern, index: Index, watcher: Watcher) -> Found:
@@ -195,31 +213,33 @@ def by_index(backend: Backend, pattern: Pattern, index: Index, watcher: Watcher)
             if wanted is None or session_id in wanted:
                 best.add(part, session_id, order)
         leads = best.leads()
-        sessions = confirmed(backend, leads)
-        stale = {one.session_id for one in leads if one not in sessions}
+        infos = confirmed(backend, leads)
+        stale = {one.session_id for one, info in zip(leads, infos, strict=True) if info is None}
         if not stale or round == _ROUNDS - 1:
             break
         index.unmark(stale)
     unreadable = {
         one: number for one, number in index.unreadable().items() if wanted is None or one in wanted
     }
-    hits = (best.hit(one, sessions[one]) for one in leads if one in sessions)
-    return best.found(hits, index.count() if wanted is None else len(wanted), unreadable)
+    searched = index.count() if wanted is None else len(wanted)
+    return best.found(leads, infos, searched, unreadable)
 
 
-def confirmed(backend: Backend, leads: Iterable[Lead]) -> dict[Lead, SessionInfo]:
-    """Those whose texts are in the backend as they are in the index."""
-    of_session: dict[str, list[Lead]] = {}
-    for lead in leads:
-        of_session.setdefault(lead.session_id, []).append(lead)
+def confirmed(backend: Backend, leads: Sequence[Lead]) -> list[SessionInfo | None]:
+    """The session of each lead whose text is in the backend as it is in the index."""
+    of_session: dict[str, list[int]] = {}
+    for place, lead in enumerate(leads):
+        of_session.setdefault(lead.session_id, []).append(place)
+    there: list[SessionInfo | None] = [None] * len(leads)
     ids = iter(of_session)
-    there: dict[Lead, SessionInfo] = {}
     while chunk := list(islice(ids, _AT_ONCE)):
         for bundle in backend.read(chunk):
             asked = of_session[bundle.session.session_id]
-            prints = _prints(bundle, {one.part.run_id for one in asked})
+            prints = _prints(bundle, {leads[place].part.run_id for place in asked})
             info = session_info(bundle.session, runs=0, status=None)
-            there |= {one: info for one in asked if (one.part.run_id, one.print) in prints}
+            for place in asked:
+                if (leads[place].part.run_id, leads[place].print) in prints:
+                    there[place] = info
     return there
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
+from sys import intern
 from types import TracebackType
 from typing import Any, Self
 
@@ -44,7 +45,7 @@ _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class IndexUnusableError(AgnoCLIError):
-    """The cache cannot be written or read; the backend can still be scanned. Never leaves this package."""
+    """The cache cannot be written or read; the backend can still be scanned."""
 
 
 class IndexDamagedError(AgnoCLIError):
@@ -146,10 +147,10 @@ class Index:
         row = next(self._rows("SELECT value FROM facts WHERE name = ?", [name]), None)
         return row[0] if row else None
 
-    def set_fact(self, name: str, value: str | None) -> None:
+    def set_fact(self, name: str, value: str) -> None:
         if self.fact(name) != value:
             with self._told():
-                self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", [name, value or ""])
+                self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", [name, value])
 
     # what has changed
 
@@ -247,7 +248,10 @@ class Index:
             if wholly and self.has_trigrams:
                 self._db.execute("INSERT INTO trigrams (trigrams) VALUES ('optimize')")
         if wholly and next(self._rows("PRAGMA wal_checkpoint(TRUNCATE)"))[0]:
-            raise IndexUnusableError(f"{self.path} is being read by another search")
+            raise IndexUnusableError(
+                f"{self.path} is being read by another search",
+                hint=f"try again, or remove {self.path}: a search makes it anew",
+            )
 
     # reading
 
@@ -267,7 +271,8 @@ class Index:
             f" JOIN sessions ON sessions.n = parts.n WHERE {' AND '.join(where)}"
         )
         for session_id, number, kind, found, role, run_id, run, at in self._rows(sql, bound):
-            yield text(session_id), number, Part(kind, found, role, text(run_id), run, at)
+            part = Part(intern(kind), found, intern(role), text(run_id), run, at)
+            yield intern(text(session_id)), number, part
 
     def unreadable(self) -> dict[str, int]:
         """How many runs could not be decoded, by session."""

@@ -14,7 +14,7 @@ from agnocli.sessions.search.watching import Watcher
 
 _AT_ONCE = 200
 """Sessions asked for at once."""
-_PAGE = 500
+_PAGE = 5000
 
 
 def refresh(backend: Backend, index: Index, watcher: Watcher) -> None:
@@ -30,7 +30,7 @@ def refresh(backend: Backend, index: Index, watcher: Watcher) -> None:
             _read(backend, index, watcher, changed)
         if not is_new and (changed or gone):
             watcher.refreshed(changed, gone)
-        index.set_fact("version", version)
+        index.set_fact("version", version or "")
 
 
 def _read(backend: Backend, index: Index, watcher: Watcher, changed: int) -> None:

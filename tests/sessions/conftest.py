@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.transfer.places import KINDS, Place, place
+
+
+@pytest.fixture(params=KINDS)
+def here(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """An empty place of each of the five kinds."""
+    with place("here", request.param, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def libraries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Place]]:
+    """A place of each kind that was used, holding the same conversations; to be read only."""
+    with ExitStack() as stack:
+        yield _Libraries(stack, tmp_path_factory.mktemp("libraries"))
+
+
+class _Libraries(dict[str, Place]):
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
+        super().__init__()
+        self._stack, self._folder = stack, folder
+
+    def __missing__(self, kind: str) -> Place:
+        from tests.sessions.conversations import LIBRARY
+
+        found = self._stack.enter_context(place(kind, kind, self._folder))
+        with found.open() as backend:
+            backend.write(LIBRARY)
+        self[kind] = found
+        return found
