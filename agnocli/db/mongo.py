@@ -118,7 +118,8 @@ class MongoDb:
             yield from marking.marks(self._place)
 
     def version(self) -> str | None:
-        return None
+        with translated(self.address):
+            return marking.version(self._place)
 
     def get(self, session_id: str) -> Session:
         with translated(self.address, session_id=session_id):

@@ -307,6 +307,13 @@ class PostgresDb(SQLStore):
             read_only=read_only,
         )
 
+    def version(self) -> str | None:
+        """The next transaction's number; None while one is under way that may still be committed."""
+        with self._connections.reading() as cursor:
+            cursor.execute("SELECT txid_current_snapshot()")
+            oldest, following, *_ = str(cursor.fetchone()[0]).split(":")
+        return following if oldest == following else None
+
     def _open_writer(self) -> _Connection:
         connection = self._connect()
         with connection.cursor() as cursor:

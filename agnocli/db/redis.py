@@ -129,7 +129,7 @@ class RedisDb:
         return marking.marks(self._listing, self._reader)
 
     def version(self) -> str | None:
-        return None
+        return marking.version(self._server)
 
     def get(self, session_id: str) -> Session:
         try:

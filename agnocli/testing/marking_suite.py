@@ -91,8 +91,11 @@ class MarkingSuite(Suite):
         marked.write(sample_bundle(f"s{n}", 1, updated_at=LATER) for n in range(number))
         assert len(_marks(marked)) == number + 4
 
-    def test_a_version_is_another_after_a_write(self, marked: Backend) -> None:
-        assert isinstance(marked, Marked)
+    @pytest.mark.parametrize("what", EDITS)
+    def test_a_version_is_another_after_a_write(
+        self, marked: Backend, another: Backend, what: str
+    ) -> None:
+        assert isinstance(marked, Marked) and isinstance(another, Marked)
         before = marked.version()
-        marked.append_run(sample_run("a", 7))
+        EDITS[what](another)
         assert marked.version() is None or marked.version() != before

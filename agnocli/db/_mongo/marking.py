@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pymongo.errors import OperationFailure
+
 from agnocli.db._mongo.bulk import all_ids
 from agnocli.db._mongo.place import Fields, Place
 from agnocli.db._mongo.reading import in_chunks
 from agnocli.layout.marks import mark
 
 _AT_ONCE = 500
+_BEGAN = 10
+"""Seconds to which the time at which a server began is told."""
+_DROPS = ("drop", "dropDatabase", "renameCollection")
 _SIZE = {"$bsonSize": "$$ROOT"}
 _OF_SESSION: Fields = {
     "_id": 0,
@@ -27,6 +32,21 @@ _OF_RUNS: Fields = {
     "last": {"$max": "$run_index"},
     "key": {"$max": "$_id"},
 }
+
+
+def version(place: Place) -> str | None:
+    """What the server has counted since it began; None where that is many servers, or this user may not ask."""
+    try:
+        told = place.client.admin.command("serverStatus")
+    except OperationFailure:
+        return None
+    metrics, committed = told.get("metrics", {}), told.get("transactions", {})
+    if "document" not in metrics or told.get("process") == "mongos":
+        return None
+    began = int(told["localTime"].timestamp() - told["uptimeMillis"] / 1000) // _BEGAN
+    counted = [metrics["document"].get(name) for name in ("inserted", "updated", "deleted")]
+    dropped = [metrics.get("commands", {}).get(name, {}).get("total") for name in _DROPS]
+    return str([told["host"], began, *counted, *dropped, committed.get("totalCommitted")])
 
 
 def marks(place: Place) -> Iterator[tuple[str, str]]:

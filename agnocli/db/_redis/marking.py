@@ -8,10 +8,31 @@ from zlib import crc32
 
 from agnocli.db._redis.listing import Listing
 from agnocli.db._redis.reading import Reader, text_of
+from agnocli.db._redis.server import Server
+from agnocli.errors import BackendReadOnlyError
 from agnocli.layout.marks import mark
 
+_TELLING = (
+    "run_id",
+    "rdb_last_save_time",
+    "rdb_changes_since_last_save",
+    "expired_keys",
+    "evicted_keys",
+)
 _SESSIONS, _RUNS = 200, 5000
 """Asked for at once."""
+
+
+def version(server: Server) -> str | None:
+    """The server's own count of changes, which begins anew with each run of it and each snapshot."""
+    if server.is_cluster:
+        return None
+    try:
+        (told,) = server.read(("INFO",))
+    except BackendReadOnlyError:  # this user may not ask
+        return None
+    facts = [told.get(name) for name in _TELLING]
+    return None if None in facts else str(facts)
 
 
 def marks(listing: Listing, reader: Reader) -> Iterator[tuple[str, str]]:
