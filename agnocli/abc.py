@@ -78,6 +78,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Columns that are not Agno's survive every write."""
     keeps_expiry: bool = False
     """`expires_at` of sessions and runs is kept; otherwise what is stored stays."""
+    writes_beside: bool = False
+    """Two that write other sessions are faster than one."""
     one_moment: bool = True
     """A scan shows what was there when it began; otherwise each session as it is when it is read."""
 

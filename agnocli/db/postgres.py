@@ -56,6 +56,7 @@ _UNFIT = (
 )
 
 CAPABILITIES = Capabilities(
+    writes_beside=True,
     keeps_json_text=False,
     holds_nul=False,
     holds_surrogates=False,

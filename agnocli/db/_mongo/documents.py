@@ -32,6 +32,7 @@ MAX_BYTES, MAX_DEPTH = 16 * 1024 * 1024, 100
 KINDS = ("agent", "team", "workflow")
 
 CAPABILITIES = Capabilities(
+    writes_beside=True,
     needs_setup=False,
     keeps_json_text=False,
     holds_nul_in_keys=False,
