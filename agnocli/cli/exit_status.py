@@ -47,3 +47,9 @@ _STATUS: dict[type[errors.AgnoCLIError], ExitStatus] = {
 def exit_status(error: errors.AgnoCLIError) -> ExitStatus:
     """The status of the nearest ancestor that has one."""
     return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+
+
+def error_name(error: errors.AgnoCLIError) -> str:
+    """`SessionNotFoundError` as `session_not_found`."""
+    words = type(error).__name__.removesuffix("Error")
+    return "".join("_" + c.lower() if c.isupper() else c for c in words).strip("_")

@@ -21,6 +21,9 @@ Until = Annotated[str | None, typer.Option("--until", help="Before that time.")]
 Name = Annotated[str | None, typer.Option("--name", metavar="GLOB", help="Named so.")]
 Tag = Annotated[str | None, typer.Option("--tag", help="With this tag.")]
 Status = Annotated[str | None, typer.Option("--status", help="Of the last run.")]
+AllBackends = Annotated[
+    bool, typer.Option("--all-backends", help="Of all configured backends together.")
+]
 Model = Annotated[str | None, typer.Option("--model", help="Model id.")]
 
 

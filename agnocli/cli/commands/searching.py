@@ -59,9 +59,10 @@ def search(
     tag: filters.Tag = None,
     status: filters.Status = None,
     model: filters.Model = None,
+    all_backends: filters.AllBackends = False,
 ) -> int:
     """Search in messages, tools, reasoning, names, summaries and state. The filters choose sessions, as of `list`."""
-    from agnocli.cli.searching import search_sessions
+    from agnocli.cli.searching import How, search_sessions
     from agnocli.sessions.search import SearchQuery
 
     for one in [*text, *(role or [])]:
@@ -89,7 +90,8 @@ def search(
         latest=latest,
         by_session=by_session,
     )
-    return run(context, lambda one: search_sessions(one, query, surroundings, not no_index))
+    how = How(surroundings, with_index=not no_index, everywhere=all_backends)
+    return run(context, lambda one: search_sessions(one, query, how))
 
 
 def _kinds(given: str | None) -> tuple[str, ...]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from typing import Annotated
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import redirect_stdout
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -15,7 +16,7 @@ from agnocli.cli.commands import searching, session_files
 from agnocli.cli.context import App, not_empty, run
 from agnocli.cli.options import Command, application
 from agnocli.cli.render.table import Column
-from agnocli.errors import SessionConflictError, SessionNotFoundError
+from agnocli.errors import SessionConflictError, SessionNotFoundError, UsageError
 from agnocli.records import SessionInfo
 
 app = application("List, search, inspect, rename, delete, export and import conversations.")
@@ -76,10 +77,15 @@ def list_(
     tag: filters.Tag = None,
     status: filters.Status = None,
     model: filters.Model = None,
+    all_backends: filters.AllBackends = False,
 ) -> int:
     """List conversations, the latest first. Run bodies are not read."""
     if cursor is not None:
         not_empty(cursor, "--cursor")
+        if all_backends:
+            raise UsageError(
+                "--cursor is a place in one backend's listing", hint="with --all-backends: --page"
+            )
     meant = filters.query_of(
         text=query,
         user=user,
@@ -101,20 +107,53 @@ def list_(
         skip=(page - 1) * limit,
         after=Cursor(cursor) if cursor else None,
     )
-    return run(context, lambda one: _list(one, chosen, everything=all_))
+    shown = _list_everywhere if all_backends else _list
+    return run(context, lambda one: shown(one, chosen, everything=all_))
 
 
-def _list(app: App, query: SessionQuery, *, everything: bool) -> None:
+def _list(app: App, query: SessionQuery, *, everything: bool) -> int:
+    if app.tells_fields(COLUMNS):
+        return 0
     backend, name = app.backend(read_only=True), app.backend_name()
     pages = _Pages(backend, query, everything)
     shown = app.list((_row(info, name) for info in pages), COLUMNS)
     if pages.last.next:
         of = f" of {pages.last.total:,}" if pages.last.total is not None else ""
         app.note(f"{shown}{of} shown; more with --all or --cursor {pages.last.next}")
-    elif not shown and app.terminal.stdout_tty:
-        app.note(
-            "no session matches" if pages.filtered else "no sessions yet; start with: agno chat"
-        )
+    elif not shown:
+        _note_nothing(app, query)
+    return 0
+
+
+def _note_nothing(app: App, query: SessionQuery) -> None:
+    if app.terminal.stdout_tty:
+        filtered = filters.is_filtered(query)
+        app.note("no session matches" if filtered else "no sessions yet; start with: agno chat")
+
+
+def _list_everywhere(app: App, query: SessionQuery, *, everything: bool) -> int:
+    from agnocli.cli.everywhere import Everywhere, page_of
+
+    if app.tells_fields(COLUMNS):
+        return 0
+    places = Everywhere(app)
+    page = query.skip // (query.limit or 1) + 1
+    chosen = msgspec.structs.replace(query, limit=None, skip=0) if everything else query
+    rows, are_more = page_of(places, chosen)
+    shown = app.list((_row(info, name) for name, info in rows), _with_backends(COLUMNS))
+    if are_more():
+        app.note(f"{shown} shown; more with --all or --page {page + 1}")
+    elif not shown:
+        _note_nothing(app, query)
+    return places.status
+
+
+def _with_backends(columns: Sequence[Column]) -> list[Column]:
+    """As they are, with the backend in a table as well."""
+    return [
+        msgspec.structs.replace(one, table=True, rank=1) if one.name == "backend" else one
+        for one in columns
+    ]
 
 
 class _Pages:
@@ -124,7 +163,6 @@ class _Pages:
         self._backend, self._everything = backend, everything
         self._query = msgspec.structs.replace(query, limit=500, skip=0) if everything else query
         self.last = backend.find(self._query)
-        self.filtered = filters.is_filtered(query)
 
     def __iter__(self) -> Iterator[SessionInfo]:
         yield from self.last.items
@@ -154,10 +192,15 @@ def inspect(
     raw: Annotated[bool, typer.Option("--raw", help="The stored JSON, exactly.")] = False,
 ) -> int:
     """Show a conversation: header, transcript, state, summary, metrics."""
-    return run(context, lambda one: _inspect(one, session, last, role or [], tools, state, raw))
+    return run(context, lambda one: _paged(one, session, last, role or [], tools, state, raw))
 
 
 app.command("show", cls=Command, hidden=True, help="The same as inspect.")(inspect)
+
+
+def _paged(app: App, *asked: Any) -> None:
+    with app.paged() as stream, redirect_stdout(stream):
+        _inspect(app, *asked)
 
 
 def _inspect(
