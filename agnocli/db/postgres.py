@@ -311,9 +311,10 @@ class PostgresDb(SQLStore):
     def version(self) -> str | None:
         """The next transaction's number; None while one is under way that may still be committed."""
         with self._connections.reading() as cursor:
-            cursor.execute("SELECT txid_current_snapshot()")
-            oldest, following, *_ = str(cursor.fetchone()[0]).split(":")
-        return following if oldest == following else None
+            cursor.execute("SELECT txid_current_snapshot()::text, pg_postmaster_start_time()::text")
+            snapshot, began = cursor.fetchone()
+        oldest, following, _ = snapshot.split(":")
+        return f"{began}, {following}" if oldest == following else None
 
     def _open_writer(self) -> _Connection:
         connection = self._connect()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
 
 import msgspec
 
@@ -34,9 +33,9 @@ def refresh(backend: Backend, index: Index, watcher: Watcher) -> None:
 
 
 def _read(backend: Backend, index: Index, watcher: Watcher, changed: int) -> None:
-    done = size = 0
-    for _ in range(changed // _AT_ONCE + 1):
-        wanted = dict(index.changed(_AT_ONCE))
+    done, size, last = 0, 0, ""
+    while wanted := index.changed(_AT_ONCE, last):
+        last = [*wanted][-1]
         there = _there(backend, wanted)
         for one in index.store(there):
             done, size = done + 1, size + one
@@ -63,7 +62,7 @@ def marks(backend: Backend) -> Iterator[tuple[str, str]]:
 
 def _listed(backend: Backend) -> Iterator[tuple[str, str]]:
     query = SessionQuery(limit=_PAGE)
-    for _ in count():
+    while True:
         page = backend.find(query)
         for info in page.items:
             yield info.session_id, repr(msgspec.structs.astuple(info))
