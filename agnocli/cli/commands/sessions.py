@@ -12,7 +12,7 @@ import typer
 
 from agnocli.abc import Backend, Cursor, Page, SessionQuery, Sort
 from agnocli.cli import filters
-from agnocli.cli.commands import searching, session_files
+from agnocli.cli.commands import searching, session_files, session_stats, session_verify
 from agnocli.cli.context import App, not_empty, run
 from agnocli.cli.options import Command, application
 from agnocli.cli.render.table import Column
@@ -23,6 +23,8 @@ app = application("List, search, inspect, rename, delete, export and import conv
 app.command("export", cls=Command)(session_files.export)
 app.command("import", cls=Command)(session_files.import_)
 app.command("search", cls=Command)(searching.search)
+app.command("stats", cls=Command)(session_stats.stats)
+app.command("verify", cls=Command)(session_verify.verify)
 
 COLUMNS = [
     Column("session_id", "ID", "id"),
