@@ -243,6 +243,14 @@ def _is(kinds: tuple[type[Exception], ...], error: BaseException | None) -> bool
     return isinstance(error, kinds)
 
 
+def _version(cursor: DBCursor, tables: names.Tables) -> str | None:
+    """The next transaction's number; None while one is under way that may still be committed."""
+    cursor.execute("SELECT txid_current_snapshot()::text, pg_postmaster_start_time()::text")
+    snapshot, began = cursor.fetchone()
+    oldest, following, _ = snapshot.split(":")
+    return f"{began}, {following}" if oldest == following else None
+
+
 def dialect(schema: str, *, create_schema: bool = True) -> Dialect:
     """PostgreSQL, with all tables in one schema."""
     return Dialect(
@@ -265,6 +273,7 @@ def dialect(schema: str, *, create_schema: bool = True) -> Dialect:
         size="pg_column_size(ARRAY[{}])",
         # the transaction that wrote a row
         mark="SUM(xmin::text::bigint)",
+        version=_version,
         bulk=_copy,
         check=reject_odd_numbers,
         lock_row=" FOR UPDATE",
@@ -307,14 +316,6 @@ class PostgresDb(SQLStore):
             open_writer=lambda create: self._open_writer(),
             read_only=read_only,
         )
-
-    def version(self) -> str | None:
-        """The next transaction's number; None while one is under way that may still be committed."""
-        with self._connections.reading() as cursor:
-            cursor.execute("SELECT txid_current_snapshot()::text, pg_postmaster_start_time()::text")
-            snapshot, began = cursor.fetchone()
-        oldest, following, _ = snapshot.split(":")
-        return f"{began}, {following}" if oldest == following else None
 
     def _open_writer(self) -> _Connection:
         connection = self._connect()

@@ -10,6 +10,7 @@ import msgspec
 
 from agnocli.abc import Capabilities
 from agnocli.errors import AgnoCLIError
+from agnocli.layout.names import Tables
 from agnocli.layout.portable import reject_unholdable
 from agnocli.records import Run, Session
 
@@ -86,6 +87,10 @@ def _nothing_special(cursor: DBCursor) -> AbstractContextManager[None]:
     return nullcontext()
 
 
+def _unknown(cursor: DBCursor, tables: Tables) -> None:
+    return None
+
+
 def as_declared(cursor: DBCursor, capabilities: Capabilities) -> Capabilities:
     return capabilities
 
@@ -113,6 +118,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """The bytes of a document, or nearly so, without handing it over."""
     mark: str = "SUM(LENGTH({}))"
     """An aggregate that gives another number when a value of the column changes."""
+    version: Callable[[DBCursor, Tables], str | None] = _unknown
+    """What is another one after any write to these tables; None where that cannot be told at once."""
     begin_write: str = "BEGIN"
     begin_read: tuple[str, ...] = ("BEGIN",)
     """From here to ROLLBACK all is read as of one moment, many rows by an index, and nothing waits for it."""
