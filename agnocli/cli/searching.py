@@ -14,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from agnocli.cli.context import App
+from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.options import Output
 from agnocli.cli.render.progress import Bar
 from agnocli.cli.render.table import Column
@@ -32,6 +33,7 @@ class How(msgspec.Struct, frozen=True):
     context: int | None
     with_index: bool
     everywhere: bool
+    exit_status: bool
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -66,7 +68,8 @@ def search_sessions(app: App, query: SearchQuery, how: How) -> int:
         answers, status = [_answer(app, app.backend_name(), backend, query, folder)], 0
     count = app.list(rows(app, answers, query), shown)
     tell(app, answers, query, count)
-    return status
+    found = any(one.found.total for one in answers)
+    return status or (ExitStatus.FAILED if how.exit_status and not found else ExitStatus.OK)
 
 
 def _answer(

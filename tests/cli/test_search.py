@@ -113,6 +113,12 @@ def test_nothing_found_is_empty_and_says_where_was_looked(library: Agno) -> None
     assert search(library, "nowhere", "-q").err == ""
 
 
+def test_a_script_can_ask_whether_anything_was_found(library: Agno) -> None:
+    assert search(library, "lake", "--exit-status").status == 0
+    ran = search(library, "nowhere", "--exit-status", "-o", "json")
+    assert (ran.status, ran.json) == (1, [])
+
+
 def test_a_cut_result_says_of_how_many(agno: Agno) -> None:
     agno.store(*many(30))
     ran = search(agno, "biscuits", "-o", "ids", "-L", "3")

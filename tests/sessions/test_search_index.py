@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -229,6 +230,26 @@ def _outputs(*processes: subprocess.Popen[str]) -> list[str]:
     found = [one.communicate(timeout=60)[0] for one in processes]
     assert [one.returncode for one in processes] == [0] * len(processes)
     return found
+
+
+def test_a_search_waits_for_the_one_that_builds_the_index(backend: SqliteDb, folder: Path) -> None:
+    waits, results = threading.Event(), list[int]()
+
+    class Waiting(Watcher):
+        def waiting(self) -> None:
+            waits.set()
+
+    def search() -> None:
+        query = SearchQuery(terms=("lake",))
+        results.append(look(backend, query, folder=folder, watcher=Waiting()).total)
+
+    with Index(index_path(folder, backend.address)) as index, index.updating(lambda: None):
+        thread = threading.Thread(target=search)
+        thread.start()
+        assert waits.wait(30)
+        assert results == [] and index.count() == 0
+    thread.join(30)
+    assert results == [1]
 
 
 def test_two_searches_at_once_build_one_index(backend: SqliteDb, folder: Path) -> None:

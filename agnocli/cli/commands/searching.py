@@ -49,6 +49,9 @@ def search(
     no_index: Annotated[
         bool, typer.Option("--no-index", help="Read all sessions; make and use no index.")
     ] = False,
+    exit_status: Annotated[
+        bool, typer.Option("--exit-status", help="End with 1 when nothing is found.")
+    ] = False,
     user: filters.User = None,
     agent: filters.Agent = None,
     team: filters.Team = None,
@@ -90,7 +93,9 @@ def search(
         latest=latest,
         by_session=by_session,
     )
-    how = How(surroundings, with_index=not no_index, everywhere=all_backends)
+    how = How(
+        surroundings, with_index=not no_index, everywhere=all_backends, exit_status=exit_status
+    )
     return run(context, lambda one: search_sessions(one, query, how))
 
 
