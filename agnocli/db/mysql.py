@@ -212,7 +212,7 @@ def dialect(database: str, *, create_schema: bool = True) -> Dialect:
         quote="`",
         # the driver sends bytes as binary, which is no JSON to MySQL
         bind_document="CONVERT({} USING utf8mb4)",
-        mark="SUM(CRC32({}))",
+        marks=marking.sums,
         version=partial(marking.version, database),
         bulk=_insert,
         lock_row=" FOR UPDATE",

@@ -272,7 +272,7 @@ def dialect(schema: str, *, create_schema: bool = True) -> Dialect:
         # as an element of an array it is unpacked, but not yet printed
         size="pg_column_size(ARRAY[{}])",
         # the transaction that wrote a row
-        mark="SUM(xmin::text::bigint)",
+        marks=lambda columns: "SUM(xmin::text::bigint)",
         version=_version,
         bulk=_copy,
         check=reject_odd_numbers,

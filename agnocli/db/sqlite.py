@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -132,6 +132,10 @@ def _is_unfit(error: BaseException | None) -> bool:
     return getattr(error, "sqlite_errorcode", None) in _UNFIT
 
 
+def _checksum(columns: Sequence[str]) -> str:
+    return f"{_CHECKSUM}({', '.join(f'CAST({one} AS BLOB)' for one in columns)})"
+
+
 DIALECT = Dialect(
     name="sqlite",
     capabilities=Capabilities(),
@@ -145,7 +149,7 @@ DIALECT = Dialect(
     read_document="CAST({} AS BLOB)",
     bind_document="CAST({} AS TEXT)",
     size="LENGTH(CAST({} AS BLOB))",
-    mark=f"{_CHECKSUM}(CAST({{}} AS BLOB))",
+    marks=_checksum,
     begin_write="BEGIN IMMEDIATE",
     check=no_check,
     is_duplicate=_is_duplicate,
@@ -318,7 +322,7 @@ class SqliteDb(SQLStore):
             check_same_thread=False,
         )
         connection.text_factory = _text
-        connection.create_aggregate(_CHECKSUM, 1, _Checksum)
+        connection.create_aggregate(_CHECKSUM, -1, _Checksum)
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
 
@@ -328,13 +332,16 @@ def _text(raw: bytes) -> str:
 
 
 class _Checksum:
-    """Of values in whatever order."""
+    """Of rows in whatever order."""
 
     def __init__(self) -> None:
         self._sum = 0
 
-    def step(self, value: Any, /) -> None:
-        self._sum += crc32(value or b"")
+    def step(self, *values: Any) -> None:
+        row = 0
+        for value in values:
+            row = crc32(b"\0" if value is None else value, row)
+        self._sum += row
 
     def finalize(self) -> int:
         return self._sum

@@ -1,12 +1,18 @@
-"""What tells that nothing was written."""
+"""What tells that something was written."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from agnocli.db.sql.dialect import DBCursor
 from agnocli.layout.names import Tables
 
 _END_OF_LOG = ("Innodb_lsn_current", "Innodb_redo_log_current_lsn")
 """As MariaDB and MySQL 8 name it."""
+
+
+def sums(columns: Sequence[str]) -> str:
+    return ", ".join(f"SUM(CRC32({one}))" for one in columns)
 
 
 def version(database: str, cursor: DBCursor, tables: Tables) -> str | None:

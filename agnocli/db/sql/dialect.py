@@ -91,6 +91,10 @@ def _unknown(cursor: DBCursor, tables: Tables) -> None:
     return None
 
 
+def sums_of_lengths(columns: Sequence[str]) -> str:
+    return ", ".join(f"SUM(LENGTH({one}))" for one in columns)
+
+
 def as_declared(cursor: DBCursor, capabilities: Capabilities) -> Capabilities:
     return capabilities
 
@@ -116,8 +120,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     bind_document: str = "{}"
     size: str = "LENGTH({})"
     """The bytes of a document, or nearly so, without handing it over."""
-    mark: str = "SUM(LENGTH({}))"
-    """An aggregate that gives another number when a value of the column changes."""
+    marks: Callable[[Sequence[str]], str] = sums_of_lengths
+    """Aggregates over these columns of which one is another when a value changes."""
     version: Callable[[DBCursor, Tables], str | None] = _unknown
     """What is another one after any write to these tables; None where that cannot be told at once."""
     begin_write: str = "BEGIN"
