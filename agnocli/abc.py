@@ -6,7 +6,7 @@ be edited in place. Whatever cannot be done raises an error of `agnocli.errors`;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from types import TracebackType
@@ -78,6 +78,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Columns that are not Agno's survive every write."""
     keeps_expiry: bool = False
     """`expires_at` of sessions and runs is kept; otherwise what is stored stays."""
+    keeps_deleted: tuple[str, ...] = ()
+    """Where its engine may keep what was deleted, beyond this program's reach; in words."""
     writes_beside: bool = False
     """Two that write other sessions are faster than one."""
     one_moment: bool = True
@@ -139,6 +141,15 @@ class BackendReport(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     others: Mapping[str, int] = {}
     """What else is kept there and is no session or run, with its number of records: memories, traces, knowledge …"""
+
+
+class Traces(msgspec.Struct, frozen=True, kw_only=True):
+    """`places` are the files whose bytes were searched; `named` says which records name an id, `raw` which ids stand
+    there without that."""
+
+    places: tuple[str, ...] = ()
+    named: Mapping[str, tuple[str, ...]] = {}
+    raw: tuple[str, ...] = ()
 
 
 class Source(Protocol):
@@ -222,6 +233,25 @@ class Marked(Protocol):
 
     def version(self) -> str | None:
         """The same as long as nothing at all was written; None where the engine cannot tell that at once."""
+
+
+@runtime_checkable
+class Erasing(Protocol):
+    """A backend whose deletions can be made to leave nothing behind."""
+
+    def erasing(self) -> AbstractContextManager[None]:
+        """Around deletions: at the end what the engine still held of them is gone from its reach.
+
+        BackendUnavailableError at the beginning when another program bars that; nothing is deleted then.
+        """
+
+
+@runtime_checkable
+class Searched(Protocol):
+    """A backend whose own bytes can be searched for what should not be there."""
+
+    def traces(self, ids: Collection[str]) -> Traces:
+        """Where ids of sessions and runs still stand, in records or outside of them."""
 
 
 @runtime_checkable

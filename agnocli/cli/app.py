@@ -13,7 +13,8 @@ from typing import Any
 import typer
 from typer.main import get_command
 
-from agnocli.cli.exit_status import ExitStatus, error_name, exit_status
+from agnocli.cli.exit_status import ExitStatus, exit_status
+from agnocli.cli.lazy import command_of
 from agnocli.cli.options import GlobalOptions, Group, application, environment_default
 from agnocli.errors import AgnoCLIError, ConfigError, UsageError
 
@@ -45,9 +46,7 @@ class _Root(Group):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        command = get_command(import_module(f"agnocli.cli.commands.{cmd_name}").app)
-        command.name = cmd_name
-        return command
+        return command_of(import_module(f"agnocli.cli.commands.{cmd_name}").app, cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
@@ -163,7 +162,7 @@ def _report(error: AgnoCLIError, options: GlobalOptions, arguments: Sequence[str
     status = exit_status(error)
     color = {"always": True, "never": False}.get(options.color or "auto")
     as_json = options.json or _asks_for_json(arguments)
-    print_error(error, name=error_name(error), code=status, as_json=as_json, color=color)
+    print_error(error, name=_name(error), code=status, as_json=as_json, color=color)
     if options.debug:
         from traceback import format_exception
 
@@ -189,3 +188,9 @@ def _asks_for_json(arguments: Sequence[str]) -> bool:
         return os.environ.get("AGNO_OUTPUT") in ("json", "jsonl")
     line = " ".join(arguments)
     return re.search(r"(^| )(-o|--output)[ =]?jsonl?( |$)", line) is not None
+
+
+def _name(error: AgnoCLIError) -> str:
+    """`SessionNotFoundError` as `session_not_found`."""
+    words = type(error).__name__.removesuffix("Error")
+    return "".join("_" + c.lower() if c.isupper() else c for c in words).strip("_")

@@ -7,18 +7,22 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, TextIO, cast
 
 import typer
 
 from agnocli.cli.options import GlobalOptions, Output
-from agnocli.errors import AgnoCLIError, ConfirmationRequiredError, UsageError
+from agnocli.errors import ConfirmationRequiredError, UsageError
 
 if TYPE_CHECKING:
     from agnocli.abc import Backend
     from agnocli.cli.render.listing import Column
     from agnocli.config import BackendConfig, Config
+
+
+FEW = 20
+"""Up to so many sessions are deleted with a simple yes."""
 
 
 class Terminal:
@@ -196,19 +200,13 @@ class App:
 
         warn(text, color=self._stderr_color())
 
-    def failure(self, error: AgnoCLIError, about: str) -> None:
-        """Tell of an error that befell one of many; the command goes on."""
-        from agnocli.cli.exit_status import error_name, exit_status
-        from agnocli.cli.render.notes import error as print_error
+    def waiting(self, label: str) -> AbstractContextManager[object]:
+        """A sign of life on a terminal, for what may take its time."""
+        if self.options.quiet:
+            return nullcontext()
+        from agnocli.cli.render.notes import Waiting
 
-        print_error(
-            error,
-            name=error_name(error),
-            code=exit_status(error),
-            as_json=self.options.json,
-            about=about,
-            color=self._stderr_color(),
-        )
+        return Waiting(label=label)
 
     def _stderr_color(self) -> bool | None:
         return {"always": True, "never": False}.get(self.options.color or "auto")
@@ -224,6 +222,25 @@ class App:
         sys.stderr.write(f"{one_line(question)} [y/N] ")
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    def confirm_count(self, question: str, count: int, given: int | None) -> bool:
+        """As `confirm`; where it is about many, the number is to be typed, or was given beforehand."""
+        if given is not None and given != count:
+            raise ConfirmationRequiredError(
+                f"{count:,} sessions are meant, not {given:,}",
+                hint=f"look at them with --dry-run; then: --confirm {count}",
+            )
+        if given is not None or self.options.yes or count <= FEW:
+            return given is not None or self.confirm(question)
+        if not self.terminal.can_ask:
+            raise ConfirmationRequiredError(
+                f"{question} Nobody is there to be asked.", hint=f"add --confirm {count}, or --yes"
+            )
+        from agnocli.cli.render.text import one_line
+
+        sys.stderr.write(f"{one_line(question)} Type {count} to go ahead: ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().replace(",", "") == str(count)
 
 
 def run(context: typer.Context, body: Callable[[App], int | None]) -> int:

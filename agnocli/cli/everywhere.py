@@ -27,12 +27,15 @@ _PAGE = 500
 
 
 class Everywhere:
-    """`backends` are those that answered, by name. The error of the first one when none did."""
+    """`backends` are those that answered, by name; of the others it is told that they are `left_out`.
 
-    def __init__(self, app: App) -> None:
+    When none answered, the error of the first.
+    """
+
+    def __init__(self, app: App, left_out: str) -> None:
         if app.options.backend is not None:
-            raise UsageError("--all-backends and --backend", hint="give one of the two")
-        self._app = app
+            raise UsageError("--all-backends goes with no -b", hint="leave one of the two out")
+        self._app, self._left_out = app, left_out
         self._failed: list[AgnoCLIError] = []
         opened = [(name, self.tried(name, partial(self._open, name))) for name in _names(app)]
         self.backends = self._connected([(name, one) for name, one in opened if one is not None])
@@ -63,7 +66,7 @@ class Everywhere:
             self._app.note(f"{name}: {error.message}")
         except AgnoCLIError as error:
             self._failed.append(error)
-            self._app.failure(error, name)
+            self._app.warn(f"{name}: {error.message}; it is {self._left_out}")
         return None
 
     @property

@@ -35,6 +35,7 @@ _STATUS: dict[type[errors.AgnoCLIError], ExitStatus] = {
     errors.BackendNotSetUpError: ExitStatus.NOT_FOUND,
     errors.SessionNotFoundError: ExitStatus.NOT_FOUND,
     errors.RunNotFoundError: ExitStatus.NOT_FOUND,
+    errors.StateKeyNotFoundError: ExitStatus.NOT_FOUND,
     errors.AmbiguousReferenceError: ExitStatus.AMBIGUOUS,
     errors.SessionConflictError: ExitStatus.CONFLICT,
     errors.ExistsError: ExitStatus.CONFLICT,
@@ -47,9 +48,3 @@ _STATUS: dict[type[errors.AgnoCLIError], ExitStatus] = {
 def exit_status(error: errors.AgnoCLIError) -> ExitStatus:
     """The status of the nearest ancestor that has one."""
     return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
-
-
-def error_name(error: errors.AgnoCLIError) -> str:
-    """`SessionNotFoundError` as `session_not_found`."""
-    words = type(error).__name__.removesuffix("Error")
-    return "".join("_" + c.lower() if c.isupper() else c for c in words).strip("_")

@@ -57,7 +57,7 @@ def search_sessions(app: App, query: SearchQuery, how: How) -> int:
     if how.everywhere:
         from agnocli.cli.everywhere import Everywhere
 
-        places = Everywhere(app)
+        places = Everywhere(app, "not searched")
         tries = [
             places.tried(name, partial(_answer, app, name, backend, query, folder))
             for name, backend in places.backends

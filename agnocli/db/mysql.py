@@ -37,6 +37,7 @@ SURELY_TAKEN = 250_000
 """Bytes that fit into the smallest packet a server can be set to, even when every second one is escaped."""
 
 CAPABILITIES = Capabilities(
+    keeps_deleted=("the server's logs", "free space in table files", "replicas and backups"),
     writes_beside=True,
     keeps_json_text=False,
     holds_surrogates=False,

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, unquote
-from zlib import crc32
 
 from msgspec.structs import replace
 
-from agnocli.abc import Backend, Capabilities
+from agnocli.abc import Backend, Capabilities, Traces
+from agnocli.db._sqlite import marking
 from agnocli.db.sql.absence import nothing_there
 from agnocli.db.sql.dialect import DBCursor, Dialect, no_check
 from agnocli.db.sql.options import text_options
@@ -35,10 +34,6 @@ CACHE_KB, LOAD_CACHE_KB = 16 * 2**10, 32 * 2**10
 LOAD_PAGE = 8192
 _LOADED = 0x61676E6F
 """As the user_version of a file: a load has made it, and not yet turned it into WAL mode."""
-_CHECKSUM = "agnocli_checksum"
-"""An aggregate of our own."""
-_SETTLED = 1.0
-"""Seconds after which a file that is written again has another time for certain."""
 
 
 def _translate(error: Exception, address: str) -> AgnoCLIError:
@@ -132,13 +127,9 @@ def _is_unfit(error: BaseException | None) -> bool:
     return getattr(error, "sqlite_errorcode", None) in _UNFIT
 
 
-def _checksum(columns: Sequence[str]) -> str:
-    return f"{_CHECKSUM}({', '.join(f'CAST({one} AS BLOB)' for one in columns)})"
-
-
 DIALECT = Dialect(
     name="sqlite",
-    capabilities=Capabilities(),
+    capabilities=Capabilities(keeps_deleted=("free blocks of the disk", "snapshots and backups")),
     errors=(sqlite3.Error, UnicodeEncodeError, OverflowError),
     translate=_translate,
     table_columns=_table_columns,
@@ -149,7 +140,7 @@ DIALECT = Dialect(
     read_document="CAST({} AS BLOB)",
     bind_document="CAST({} AS TEXT)",
     size="LENGTH(CAST({} AS BLOB))",
-    marks=_checksum,
+    marks=marking.checksum,
     begin_write="BEGIN IMMEDIATE",
     check=no_check,
     is_duplicate=_is_duplicate,
@@ -174,7 +165,7 @@ class SqliteDb(SQLStore):
         table_name: str | None = None,
         read_only: bool = False,
     ) -> None:
-        self._loads = False
+        self._loads = self._erases = False
         self.path = (
             Path(_url_path(db_url) if db_url else db_file or "agno.db").expanduser().absolute()
         )
@@ -201,18 +192,7 @@ class SqliteDb(SQLStore):
         return not header or header[18:] == b"\2\2"
 
     def version(self) -> str | None:
-        """Size and time of the files; None while they may be written again within what the clock can tell apart."""
-        found = []
-        for path in (self.path, Path(f"{self.path}-wal")):
-            try:
-                about = path.stat()
-            except FileNotFoundError:
-                continue
-            if about.st_size:
-                if abs(time.time() - about.st_mtime) < _SETTLED:
-                    return None
-                found.append((about.st_ino, about.st_size, about.st_mtime_ns))
-        return str(found)
+        return marking.version(self.path, Path(f"{self.path}-wal"))
 
     def _open_reader(self) -> sqlite3.Connection:
         if not self.path.exists():
@@ -275,7 +255,32 @@ class SqliteDb(SQLStore):
             raise
         return connection
 
+    @contextmanager
+    def erasing(self) -> Iterator[None]:
+        from agnocli.db._sqlite import erasing
+
+        self._erases = True
+        self._connections.close()  # a reader of our own would bar us
+        try:
+            with self._connections.translated(), erasing.erasing(self.path, self._rewriter):
+                yield
+                self._connections.close()
+        finally:
+            self._erases = False
+            self._connections.close()
+
+    def traces(self, ids: Collection[str]) -> Traces:
+        from agnocli.db._sqlite import erasing
+
+        with self._connections.translated():
+            return erasing.traces(self.path, self._open_reader, ids)
+
+    def _rewriter(self) -> sqlite3.Connection:
+        return self._open_writer(create=False)
+
     def _make_ready(self, connection: sqlite3.Connection) -> None:
+        if self._erases:
+            connection.execute("PRAGMA secure_delete = ON")
         connection.execute(f"PRAGMA cache_size = -{LOAD_CACHE_KB if self._loads else CACHE_KB}")
         if connection.execute("PRAGMA user_version").fetchone() == (_LOADED,):
             if self._loads:
@@ -322,29 +327,13 @@ class SqliteDb(SQLStore):
             check_same_thread=False,
         )
         connection.text_factory = _text
-        connection.create_aggregate(_CHECKSUM, -1, _Checksum)
+        marking.teach(connection)
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
 
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
-
-
-class _Checksum:
-    """Of rows in whatever order."""
-
-    def __init__(self) -> None:
-        self._sum = 0
-
-    def step(self, *values: Any) -> None:
-        row = 0
-        for value in values:
-            row = crc32(b"\0" if value is None else value, row)
-        self._sum += row
-
-    def finalize(self) -> int:
-        return self._sum
 
 
 class _Connection(sqlite3.Connection):

@@ -13,6 +13,7 @@ from agnocli.testing.audit_suite import AuditSuite
 from agnocli.testing.base_suite import BackendHarness
 from agnocli.testing.concurrency_suite import ConcurrencySuite
 from agnocli.testing.editing_suite import EditingSuite
+from agnocli.testing.erasing_suite import ErasingSuite
 from agnocli.testing.finding_suite import FindingSuite
 from agnocli.testing.lifecycle_suite import LifecycleSuite
 from agnocli.testing.marking_suite import MarkingSuite
@@ -29,6 +30,7 @@ class BackendSuite(
     MarkingSuite,
     WritingSuite,
     EditingSuite,
+    ErasingSuite,
     ValuesSuite,
     ScaleSuite,
     ConcurrencySuite,

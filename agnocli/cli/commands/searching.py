@@ -52,17 +52,9 @@ def search(
     exit_status: Annotated[
         bool, typer.Option("--exit-status", help="End with 1 when nothing is found.")
     ] = False,
-    user: filters.User = None,
-    agent: filters.Agent = None,
-    team: filters.Team = None,
-    type_: filters.Type = None,
-    since: filters.Since = None,
-    until: filters.Until = None,
-    name: filters.Name = None,
-    tag: filters.Tag = None,
-    status: filters.Status = None,
-    model: filters.Model = None,
-    all_backends: filters.AllBackends = False,
+    all_backends: Annotated[
+        bool, typer.Option("--all-backends", help="Of every configured backend.")
+    ] = False,
 ) -> int:
     """Search in messages, tools, reasoning, names, summaries and state. The filters choose sessions, as of `list`."""
     from agnocli.cli.searching import How, search_sessions
@@ -70,25 +62,13 @@ def search(
 
     for one in [*text, *(role or [])]:
         not_empty(one, "TEXT" if one in text else "--role")
-    sessions = filters.query_of(
-        user=user,
-        agent=agent,
-        team=team,
-        type_=type_,
-        since=since,
-        until=until,
-        name=name,
-        tag=tag,
-        status=status,
-        model=model,
-    )
     query = SearchQuery(
         terms=tuple(text),
         regex=regex,
         case_sensitive=case_sensitive,
         kinds=_kinds(in_),
         roles=tuple(one.strip().lower() for one in role or []),
-        sessions=sessions,
+        sessions=filters.query(context),
         limit=None if all_ else limit,
         latest=latest,
         by_session=by_session,

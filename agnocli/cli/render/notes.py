@@ -50,23 +50,18 @@ def error(
     name: str,
     code: int,
     as_json: bool = False,
-    about: str = "",
     stream: TextIO | None = None,
     color: bool | None = None,
 ) -> None:
-    """An error as two lines, or as a JSON object on one; `code` is the exit status, `name` its word.
-
-    `about` is what it befell, where that is one of many.
-    """
+    """An error as two lines, or as a JSON object on one; `code` is the exit status, `name` its word."""
     stream = stream or sys.stderr
-    message = f"{about}: {error.message}" if about else error.message
     if as_json:
-        body = {"error": name, "code": code, "message": message, "hint": error.hint}
+        body = {"error": name, "code": code, "message": error.message, "hint": error.hint}
         stream.write(neutral_json(codec.line(body)) + "\n")
         stream.flush()
         return
     color = colored(stream) if color is None else color
-    stream.write(sgr("error:", RED if color else "") + " " + _lines(message) + "\n")
+    stream.write(sgr("error:", RED if color else "") + " " + _lines(error.message) + "\n")
     if error.hint:
         stream.write(sgr("hint: " + _lines(error.hint), DIM if color else "") + "\n")
     stream.flush()

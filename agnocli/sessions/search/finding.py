@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from agnocli.abc import Backend, SessionQuery
 from agnocli.errors import CodecError
 from agnocli.layout.derive import session_info
+from agnocli.layout.filter import listed
 from agnocli.records import SessionBundle, SessionInfo
 from agnocli.sessions.search.index import Index
 from agnocli.sessions.search.parts import Part, Unreadable, of_run, of_session, parts
@@ -21,7 +22,6 @@ from agnocli.sessions.search.ranking import score, snippet
 from agnocli.sessions.search.refresh import refresh
 from agnocli.sessions.search.watching import Watcher
 
-_PAGE = 5000
 _AT_ONCE = 200
 """Sessions whose hits are looked at again together."""
 _ROUNDS = 3
@@ -255,13 +255,6 @@ def _prints(bundle: SessionBundle, run_ids: Collection[str]) -> set[tuple[str, i
 
 def chosen_ids(backend: Backend, query: SessionQuery) -> set[str] | None:
     """The sessions a listing of these filters would show; None for all."""
-    query = replace(query, limit=_PAGE, skip=0, after=None)
-    if query == SessionQuery(limit=_PAGE, sort=query.sort, reverse=query.reverse):
+    if query == SessionQuery(sort=query.sort, reverse=query.reverse, limit=query.limit):
         return None
-    found = set[str]()
-    while True:
-        page = backend.find(query)
-        found.update(info.session_id for info in page.items)
-        if page.next is None:
-            return found
-        query = replace(query, after=page.next)
+    return {info.session_id for info in listed(backend, query)}

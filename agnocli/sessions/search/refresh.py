@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import msgspec
 
 from agnocli.abc import Backend, Marked, SessionQuery
+from agnocli.layout.filter import listed
 from agnocli.records import SessionBundle
 from agnocli.sessions.search.index import Index
 from agnocli.sessions.search.watching import Watcher
 
 _AT_ONCE = 200
 """Sessions asked for at once."""
-_PAGE = 5000
 
 
 def refresh(backend: Backend, index: Index, watcher: Watcher) -> None:
@@ -61,11 +61,5 @@ def marks(backend: Backend) -> Iterator[tuple[str, str]]:
 
 
 def _listed(backend: Backend) -> Iterator[tuple[str, str]]:
-    query = SessionQuery(limit=_PAGE)
-    while True:
-        page = backend.find(query)
-        for info in page.items:
-            yield info.session_id, repr(msgspec.structs.astuple(info))
-        if page.next is None:
-            return
-        query = msgspec.structs.replace(query, after=page.next)
+    for info in listed(backend, SessionQuery()):
+        yield info.session_id, repr(msgspec.structs.astuple(info))
