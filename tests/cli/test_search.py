@@ -207,3 +207,15 @@ def test_nothing_is_written_where_the_sessions_are(library: Agno) -> None:
     search(library, "lake")
     assert library.database.read_bytes() == before
     assert index_files(library)[0].stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_purged_leaves_no_byte_in_the_index(library: Agno) -> None:
+    assert search(library, "penthouse").out
+    (path,) = index_files(library)
+    assert b"penthouse" in path.read_bytes()
+    ran = library("sessions", "delete", "tools", "--purge", "--yes", "-o", "json")
+    assert (ran.status, ran.json["named"], ran.json["raw"]) == (0, {}, [])
+    left = b"".join(one.read_bytes() for one in path.parent.iterdir())
+    assert b"penthouse" not in left and b"tools.run" not in left
+    assert search(library, "penthouse", "-o", "json").json == []
+    assert len(search(library, "lake", "-o", "json").json) == 1
