@@ -56,7 +56,11 @@ def search(
         bool, typer.Option("--all-backends", help="Of every configured backend.")
     ] = False,
 ) -> int:
-    """Search in messages, tools, reasoning, names, summaries and state. The filters choose sessions, as of `list`."""
+    """Find words in messages, tools, reasoning, names, state.
+
+    Whatever their case, in any script. Quoted words are found as they stand; of several TEXTs all must stand in one
+    message. The best hits come first. An index in the cache folder is made at the first search.
+    """
     from agnocli.cli.searching import How, search_sessions
     from agnocli.sessions.search import SearchQuery
 
