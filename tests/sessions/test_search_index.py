@@ -151,6 +151,25 @@ def test_an_sqlite_without_trigrams_finds_the_same(
     assert (found.total, [one.partition(":")[0] for one in said]) == (2, ["rebuilding", "new"])
 
 
+def test_an_index_that_nobody_searches_in_is_removed_after_a_while(
+    backend: SqliteDb, folder: Path, tmp_path: Path
+) -> None:
+    """What was said is not kept for ever when its place is gone."""
+    paths = {}
+    for name, age in (("old", 91), ("young", 89)):
+        with SqliteDb(tmp_path / f"{name}.db") as other:
+            other.write(LIBRARY)
+            find(other, folder, "lake")
+            paths[name] = index_path(folder, other.address)
+        then = time.time() - age * 86_400
+        os.utime(paths[name], (then, then))
+    find(backend, folder, "lake")
+    assert {name: path.exists() for name, path in paths.items()} == {"old": False, "young": True}
+    with SqliteDb(tmp_path / "young.db") as other:
+        find(other, folder, "lake")
+    assert time.time() - paths["young"].stat().st_mtime < 60
+
+
 def test_places_have_indexes_of_their_own(backend: SqliteDb, folder: Path, tmp_path: Path) -> None:
     find(backend, folder, "lake")
     with SqliteDb(tmp_path / "other.db") as other:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
@@ -38,6 +39,8 @@ _TRIGRAMS = """
 CREATE VIRTUAL TABLE IF NOT EXISTS trigrams USING fts5(
     text, content = '', columnsize = 0, detail = none, tokenize = 'trigram case_sensitive 1')
 """
+_UNUSED = 90 * 86_400
+"""Seconds after which an index that nobody searched in is removed."""
 _PATIENCE = 30.0
 _BATCH_BYTES = 8 * 2**20
 """Of texts that are made durable at once."""
@@ -293,12 +296,16 @@ def _make(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.parent.chmod(0o700)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    os.utime(path)
+    for other in path.parent.glob("*.db"):  # also of places that are no more
+        if time.time() - other.stat().st_mtime > _UNUSED:
+            remove(other)
 
 
 def remove(path: Path) -> None:
     """The file and what SQLite keeps beside it."""
-    for suffix in ("", "-wal", "-shm"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    for beside in ("", "-wal", "-shm"):
+        Path(f"{path}{beside}").unlink(missing_ok=True)
 
 
 def raw(value: str) -> bytes:
