@@ -298,8 +298,9 @@ def _make(path: Path) -> None:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     os.utime(path)
     for other in path.parent.glob("*.db"):  # also of places that are no more
-        if time.time() - other.stat().st_mtime > _UNUSED:
-            remove(other)
+        with suppress(FileNotFoundError):
+            if time.time() - other.stat().st_mtime > _UNUSED:
+                remove(other)
 
 
 def remove(path: Path) -> None:
