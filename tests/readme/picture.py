@@ -9,6 +9,7 @@ import os
 import pty
 import subprocess
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 
 from rich.console import Console
@@ -41,7 +42,7 @@ def on_a_terminal(command: str, folder: Path, environment: dict[str, str]) -> st
 
 def drawn(shown: Sequence[tuple[str, str]], title: str) -> str:
     """Commands with what they wrote, as SVG."""
-    console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"), force_terminal=True)
+    console = Console(record=True, width=COLUMNS, file=StringIO(), force_terminal=True)
     for number, (command, written) in enumerate(shown):
         console.print(Text.assemble(("\n$ " if number else "$ ", "bold green"), (command, "bold")))
         console.print(Text.from_ansi(written.rstrip()))
