@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -17,6 +18,7 @@ from agnocli.testing.openai_server import Answer, ScriptedServer
 from agnocli.testing.records import document, sample_bundle
 from tests.cli.conftest import PATIENCE, clean_environment
 from tests.cli.repl import CTRL_D, Terminal
+from tests.transfer.places import Place, place
 
 README = Path(__file__).parents[2] / "README.md"
 TWO_COMMANDS = "python3 -m venv"
@@ -68,6 +70,18 @@ class Home:
                     ]
                 )
         (folder / "conversations.json").write_text("[]")
+        (folder / "tmp").mkdir()
+        with SqliteDb(folder / "tmp" / "agents.db") as backend:
+            backend.write([sample_bundle("theirs", 1)])
+        subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+
+    def add(self, here: Place) -> None:
+        """A configured backend more, with a session in it."""
+        with (self.folder / "agno.toml").open("a") as file:
+            file.write(here.settings)
+        with here.open() as backend:
+            backend.setup()
+            backend.write([sample_bundle("there", 2)])
 
     def meant(self, command: str) -> str:
         """The command with the places of this machine."""
@@ -127,16 +141,55 @@ def server() -> Iterator[ScriptedServer]:
     with ScriptedServer([Answer("Gladly.", repeat=None)]) as server:
         yield server
         if not server.requests:  # it wants to be asked once
-            urlopen(f"{server.base_url}/chat/completions", data=b'{"messages": []}').close()
+            question = b'{"model": "m", "messages": [{"role": "user", "content": "Hello"}]}'
+            urlopen(f"{server.base_url}/chat/completions", data=question).close()
+
+
+SERVERS = {
+    "postgresql://me@localhost/agno": "postgres",
+    "redis://localhost:6379/0": "redis",
+    "mongodb://localhost": "mongo",
+}
+"""Addresses that the README names, and what answers there."""
 
 
 @pytest.fixture
-def home(tmp_path: Path, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+def home(
+    tmp_path: Path,
+    server: ScriptedServer,
+    block: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Home]:
     monkeypatch.chdir(tmp_path)
-    yield Home(tmp_path, server, {})
+    places = {
+        "ollama:llama3.2": f"ollama:llama3.2@{server.base_url}",
+        "http://127.0.0.1:8080/v1": server.base_url,
+    }
+    home = Home(tmp_path, server, places)
+    with ExitStack() as stack:
+        for address, kind in SERVERS.items():
+            if any(address in command for command in block):
+                here = stack.enter_context(place(f"on-{kind}", kind, tmp_path))
+                places[address] = here.name
+                home.add(here)
+        yield home
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block[0])
 def test_every_command_runs(home: Home, block: list[str]) -> None:
     for command in block:
         home.run(command)
+
+
+def test_every_program_runs(
+    tmp_path: Path, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+    programs = fenced("python")
+    assert programs
+    for program in programs:
+        exec(compile(program, "README.md", "exec"), {})
+    with SqliteDb(tmp_path / "tmp" / "agents.db") as db:
+        assert len(list(db.runs("thread-42"))) == 2
