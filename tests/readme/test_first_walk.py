@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -58,7 +59,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 class _Nobody:
     """The shell brings an environment of its own."""
 
-    variables: dict[str, str] = {}
+    variables: ClassVar[dict[str, str]] = {}
 
 
 def test_somebody_new_talks_finds_forks_deletes_restores_and_moves(shell: Shell) -> None:
