@@ -24,6 +24,7 @@ _sorted = msgspec.json.Encoder(order="sorted")
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 _compact = msgspec.json.Encoder().encode
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_items = msgspec.json.Decoder(list[msgspec.Raw])
 _tolerant_decoder = json.JSONDecoder(parse_int=lambda digits: _integer(digits))
 
 _PART = 4000
@@ -231,10 +232,9 @@ def openings(document: bytes) -> int:
 
 def _is_json(document: bytes) -> bool:
     try:
-        _check(document)
+        return _check(document) is not None
     except (msgspec.MsgspecError, RecursionError):
         return False
-    return True
 
 
 def _whole_character(escape: re.Match[bytes]) -> bytes:
@@ -262,6 +262,15 @@ def raw_members(document: Document | None) -> dict[str, Any]:
         if not isinstance(decode(document), dict):
             raise CodecError("a JSON object was expected") from None
         return dict(_split(document.decode("utf-8", "surrogatepass")))
+
+
+def raw_items(document: bytes) -> list[bytes]:
+    """The items of an array, each as its JSON text, of equal value at least; none for what is no array."""
+    try:
+        return [bytes(one) for one in _items.decode(document)]
+    except (msgspec.MsgspecError, RecursionError):
+        value = decode(document)
+        return [encode(one) for one in value] if isinstance(value, list) else []
 
 
 def _split(text: str) -> Iterator[tuple[str, bytes]]:

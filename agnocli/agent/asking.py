@@ -19,12 +19,14 @@ def first_request(
     settings: ChatSettings,
     system: str,
     past: Sequence[Wire],
-    text: str,
+    text: str | None,
     tools: Mapping[str, Tool],
 ) -> ChatRequest:
+    """Without a text, what would go before it."""
+    said = [{"role": "user", "content": text}] if text is not None else []
     head = [{"role": "system", "content": system}] if system else []
     return ChatRequest(
-        messages=[*head, *past, {"role": "user", "content": text}],
+        messages=[*head, *past, *said],
         stream=settings.stream,
         options=settings.options,
         tools=[tool.schema() for tool in tools.values()],

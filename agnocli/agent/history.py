@@ -44,11 +44,22 @@ class Limits(Protocol):
     history_tokens: int | None
 
 
-class History(msgspec.Struct, frozen=True):
-    """Past messages to send, and how many turns were left out for want of tokens."""
+class Past(msgspec.Struct, frozen=True):
+    """A turn as it is sent again: no messages where nothing of it can be read."""
 
-    messages: Sequence[Wire] = ()
+    run_id: str
+    messages: Sequence[Wire]
+
+
+class History(msgspec.Struct, frozen=True):
+    """Past turns to send, and how many were left out for want of tokens."""
+
+    turns: Sequence[Past] = ()
     dropped: int = 0
+
+    @property
+    def messages(self) -> list[Wire]:
+        return [one for turn in self.turns for one in turn.messages]
 
 
 def history(
@@ -69,11 +80,15 @@ def history(
     if number is None and limits.history_messages is not None:
         turns = _of_messages(backend, session_id, limits.history_messages, counts)
     elif number and len(known) >= number:
-        turns = [wire(run) for run in known[-number:]]
+        turns = [_past(run) for run in known[-number:]]
     else:
-        turns = [wire(run) for run in recent_turns(backend, session_id, number, counts)]
+        turns = [_past(run) for run in recent_turns(backend, session_id, number, counts)]
     kept = _within(turns, limits.history_tokens)
-    return History([one for turn in kept for one in turn], len(turns) - len(kept))
+    return History(kept, len(turns) - len(kept))
+
+
+def _past(run: Run) -> Past:
+    return Past(run.run_id, wire(run))
 
 
 def recent_turns(
@@ -97,25 +112,29 @@ def recent_turns(
 
 def _of_messages(
     backend: Backend, session_id: str, number: int, counts: Callable[[Run], bool]
-) -> list[list[Wire]]:
+) -> list[Past]:
     """The newest turns that have so many messages together."""
     window = (number + 1) // 2
     while window > 0:
         runs = list(backend.runs(session_id, last=window))
-        turns = [wire(run) for run in runs if counts(run)]
-        if sum(map(len, turns)) >= number or len(runs) < window:
-            return _fitting(turns, len, number) or turns[-1:]
+        turns = [_past(run) for run in runs if counts(run)]
+        if sum(map(_length, turns)) >= number or len(runs) < window:
+            return _fitting(turns, _length, number) or turns[-1:]
         window *= 2
     return []
 
 
-def _within(turns: list[list[Wire]], tokens: int | None) -> list[list[Wire]]:
-    return turns if tokens is None else _fitting(turns, estimated_tokens, tokens)
+def _length(turn: Past) -> int:
+    return len(turn.messages)
 
 
-def _fitting(
-    turns: list[list[Wire]], size: Callable[[list[Wire]], int], limit: int
-) -> list[list[Wire]]:
+def _within(turns: list[Past], tokens: int | None) -> list[Past]:
+    if tokens is None:
+        return turns
+    return _fitting(turns, lambda turn: estimated_tokens(turn.messages), tokens)
+
+
+def _fitting(turns: list[Past], size: Callable[[Past], int], limit: int) -> list[Past]:
     left = limit
     for place in range(len(turns) - 1, -1, -1):
         left -= size(turns[place])

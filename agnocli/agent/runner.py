@@ -106,12 +106,16 @@ class Conversation:
         for part in list(self.parts):
             part.stop()
 
-    def request(self, text: str) -> ChatRequest:
-        """What the next turn would send. Nothing is sent or stored."""
+    def request(self, text: str | None) -> ChatRequest:
+        """What the next turn would send; without a text, what would go before it. Nothing is sent or stored."""
+        return self.outlook(text)[0]
+
+    def outlook(self, text: str | None) -> tuple[ChatRequest, History]:
+        """What the next turn would send, and what of it is said already."""
         session, tools = self.stored(), toolbox(self.settings.tools)
         past = self._past() if session else History()
         system = self._system(session, self._state_of(session))
-        return first_request(self.settings, system, past.messages, text, tools)
+        return first_request(self.settings, system, past.messages, text, tools), past
 
     def ask(self, text: str, *, replaces: str | None = None, seen: Sequence[Run] = ()) -> Events:
         """One turn. However it ends, what was said is stored first: an abandoned turn as CANCELLED.

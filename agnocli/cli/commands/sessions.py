@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
@@ -11,7 +10,7 @@ import typer
 
 from agnocli.abc import Backend, Cursor, Page, SessionQuery, Sort
 from agnocli.cli import filters
-from agnocli.cli.commands import session_files
+from agnocli.cli.commands import session_context, session_files, session_inspect
 from agnocli.cli.context import App, not_empty, run
 from agnocli.cli.options import Command, application
 from agnocli.cli.render.table import Column
@@ -21,6 +20,9 @@ from agnocli.records import SessionInfo
 app = application("List, inspect, rename, delete, export and import conversations.")
 app.command("export", cls=Command)(session_files.export)
 app.command("import", cls=Command)(session_files.import_)
+app.command("context", cls=Command)(session_context.context)
+app.command("inspect", cls=Command)(session_inspect.inspect)
+app.command("show", cls=Command, hidden=True, help="The same as inspect.")(session_inspect.inspect)
 
 COLUMNS = [
     Column("session_id", "ID", "id"),
@@ -138,65 +140,6 @@ class _Pages:
 def _row(info: SessionInfo, backend: str) -> dict[str, object]:
     row: dict[str, object] = {name: getattr(info, name, None) for name in PROMISED}
     return row | {"backend": backend, "status": info.status, "model": info.model, "tags": info.tags}
-
-
-@app.command(cls=Command)
-def inspect(
-    context: typer.Context,
-    session: Annotated[str, typer.Argument(help="Id, name, beginning of an id, or @last.")],
-    last: Annotated[
-        int | None, typer.Option("--last", min=1, help="Only the last so many runs.")
-    ] = None,
-    role: Annotated[list[str] | None, typer.Option("--role", help="Only these roles.")] = None,
-    tools: Annotated[bool, typer.Option("--tools", help="Tool arguments and results.")] = False,
-    state: Annotated[bool, typer.Option("--state", help="The session state.")] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="The stored JSON, exactly.")] = False,
-) -> int:
-    """Show a conversation: header, transcript, state, summary, metrics."""
-    return run(context, lambda one: _inspect(one, session, last, role or [], tools, state, raw))
-
-
-app.command("show", cls=Command, hidden=True, help="The same as inspect.")(inspect)
-
-
-def _inspect(
-    app: App,
-    reference: str,
-    last: int | None,
-    roles: list[str],
-    tools: bool,
-    state: bool,
-    raw: bool,
-) -> None:
-    from agnocli.layout.form import session_json
-    from agnocli.sessions.resolve import resolve
-
-    backend = app.backend(read_only=True)
-    session = backend.get(resolve(backend, reference))
-    runs = backend.runs(session.session_id, last=last)
-    if raw or app.options.json:
-        _write_json(session_json(session, runs))
-        return
-    from agnocli.cli.render.transcript import Shown, write_transcript
-
-    write_transcript(
-        session,
-        runs,
-        stream=sys.stdout,
-        color=app.terminal.color,
-        width=app.terminal.width,
-        tty=app.terminal.stdout_tty,
-        shown=Shown(roles=tuple(roles), tools=tools, state=state, backend=backend.address),
-    )
-
-
-def _write_json(pieces: Iterable[str]) -> None:
-    """Pieces go out as they come; what a terminal would act on is escaped, which JSON readers undo."""
-    from agnocli.cli.render.text import neutral_json
-
-    for piece in pieces:
-        sys.stdout.write(neutral_json(piece))
-    sys.stdout.write("\n")
 
 
 @app.command(cls=Command)
