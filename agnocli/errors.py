@@ -103,8 +103,8 @@ class SessionConflictError(SessionError):
 
 
 class RunNotFoundError(SessionError):
-    def __init__(self, session_id: str, run_id: str) -> None:
-        super().__init__(f"session {session_id!r} has no run {run_id!r}")
+    def __init__(self, session_id: str, run_id: str, *, hint: str | None = None) -> None:
+        super().__init__(f"session {session_id!r} has no run {run_id!r}", hint=hint)
         self.session_id, self.run_id = session_id, run_id
 
 

@@ -18,7 +18,7 @@ from agnocli.errors import SessionConflictError, SessionNotFoundError
 from agnocli.records import SessionInfo
 
 app = application("List, inspect, rename, delete, export and import conversations.")
-app.command("export", cls=Command)(session_files.export)
+app.command("export", cls=filters.Filtered)(session_files.export)
 app.command("import", cls=Command)(session_files.import_)
 app.command("context", cls=Command)(session_context.context)
 app.command("inspect", cls=Command)(session_inspect.inspect)
@@ -57,7 +57,7 @@ PROMISED = [
 ]
 
 
-@app.command("list", cls=Command)
+@app.command("list", cls=filters.Filtered)
 def list_(
     context: typer.Context,
     query: Annotated[str | None, typer.Argument(help="In id, name or title.")] = None,
@@ -67,36 +67,12 @@ def list_(
     cursor: Annotated[str | None, typer.Option("--cursor", help="Go on behind a page.")] = None,
     sort: Annotated[Sort, typer.Option("--sort", help="By which time.")] = Sort.UPDATED,
     reverse: Annotated[bool, typer.Option("--reverse", help="Oldest first.")] = False,
-    user: filters.User = None,
-    agent: filters.Agent = None,
-    team: filters.Team = None,
-    type_: filters.Type = None,
-    since: filters.Since = None,
-    until: filters.Until = None,
-    name: filters.Name = None,
-    tag: filters.Tag = None,
-    status: filters.Status = None,
-    model: filters.Model = None,
 ) -> int:
     """List conversations, the latest first. Run bodies are not read."""
     if cursor is not None:
         not_empty(cursor, "--cursor")
-    meant = filters.query_of(
-        text=query,
-        user=user,
-        agent=agent,
-        team=team,
-        type_=type_,
-        since=since,
-        until=until,
-        name=name,
-        tag=tag,
-        status=status,
-        model=model,
-        sort=sort,
-    )
     chosen = msgspec.structs.replace(
-        meant,
+        filters.query(context, text=query, sort=sort),
         reverse=reverse,
         limit=limit,
         skip=(page - 1) * limit,
