@@ -30,7 +30,6 @@ _tolerant_decoder = json.JSONDecoder(parse_int=lambda digits: _integer(digits))
 _PART = 4000
 """Digits that are converted at once; the interpreter refuses more than 4,300 by default."""
 _LONG = 10**_PART
-_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 STRICT_DEPTH = 128
 """Levels of objects and arrays that every parser can be trusted with."""
 _BLANKS = " \t\n\r"
@@ -269,8 +268,7 @@ def raw_items(document: bytes) -> list[bytes]:
     try:
         return [bytes(one) for one in _items.decode(document)]
     except (msgspec.MsgspecError, RecursionError):
-        value = decode(document)
-        return [encode(one) for one in value] if isinstance(value, list) else []
+        return [encode(one) for one in v] if isinstance(v := decode(document), list) else []
 
 
 def _split(text: str) -> Iterator[tuple[str, bytes]]:
@@ -328,11 +326,9 @@ def same(one: Document | None, other: Document | None) -> bool:
 def is_wellformed(document: bytes) -> bool:
     """Whether this is JSON by the book, of whole characters: no NaN, no half of a surrogate pair."""
     try:
-        if not document.isascii():
-            document.decode()
+        return (document.isascii() or bool(document.decode())) and _is_json(document)
     except UnicodeDecodeError:
         return False
-    return _is_json(document)
 
 
 def _canonical(document: Document) -> bytes:
@@ -371,11 +367,6 @@ def _plain_float(value: float) -> float | int:
     if not value.is_integer():
         return value
     return int(value) if abs(value) < 2**53 else _written_integer(value)
-
-
-def has_long_integer(document: bytes) -> bool:
-    """Whether so many digits stand together that they may be an integer past 64 bit."""
-    return b"0" * 19 in document.translate(_DIGITS)
 
 
 def double_of(value: int) -> float | None:
