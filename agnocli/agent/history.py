@@ -11,12 +11,16 @@ from agnocli import codec
 from agnocli.abc import Backend
 from agnocli.errors import CodecError
 from agnocli.layout.derive import HIDDEN_STATUSES
-from agnocli.messages import Message, messages
+from agnocli.layout.media import Media, is_picture, media
+from agnocli.messages import Message, stored, text, view
 from agnocli.records import Run
 from agnocli.run import RunStatus
 
 DEFAULT_RUNS = 3
 """Agno's, for an agent that does not say."""
+
+PICTURE = 800
+"""Tokens that a picture is taken for; providers count from 85 to some 1,500."""
 
 _SYSTEM_ROLES = ("system", "developer")
 
@@ -153,6 +157,8 @@ def estimated_tokens(messages: Iterable[Wire]) -> int:
 def _bytes(value: object) -> int:
     if not value:
         return 0
+    if isinstance(value, list) and value[0].get("type") == "text":
+        return _bytes(value[0]["text"]) + 4 * PICTURE * (len(value) - 1)
     text = value if isinstance(value, str) else codec.line(value)
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
@@ -164,16 +170,16 @@ def wire_messages(runs: Iterable[Run]) -> list[Wire]:
 
 def wire(run: Run) -> list[Wire]:
     try:
-        said = [one for one in messages(run) if not one.from_history]
+        said = [(one, view(one)) for one in stored(run) if not one.get("from_history")]
     except CodecError:
         return []
     return list(_turn(said))
 
 
-def _turn(said: Sequence[Message]) -> Iterator[Wire]:
-    answered = {one.tool_call_id for one in said if one.role == "tool"}
-    asked = {call.id for one in said for call in one.tool_calls}
-    for message in said:
+def _turn(said: Sequence[tuple[Mapping[str, Any], Message]]) -> Iterator[Wire]:
+    answered = {one.tool_call_id for _, one in said if one.role == "tool"}
+    asked = {call.id for _, one in said for call in one.tool_calls}
+    for item, message in said:
         if message.role in _SYSTEM_ROLES:
             continue
         if message.role == "tool":
@@ -181,8 +187,35 @@ def _turn(said: Sequence[Message]) -> Iterator[Wire]:
                 yield _wire(message, tool_call_id=message.tool_call_id)
         elif calls := [_call(one) for one in message.tool_calls if one.id in answered]:
             yield _wire(message, tool_calls=calls)
-        elif message.content or message.role == "user":
+        elif message.role == "user":
+            words = message.content if isinstance(item.get("content"), str) else _words(item)
+            yield {"role": "user", "content": content(words, list(media(item)))}
+        elif message.content:
             yield _wire(message)
+
+
+def _words(item: Mapping[str, Any]) -> str:
+    """Without the words that stand for parts which are pictures."""
+    parts = item.get("content")
+    if isinstance(parts, list):
+        parts = [one for one in parts if not (isinstance(one, dict) and is_picture(one))]
+    return text(parts)
+
+
+def content(words: str, attached: Sequence[Media]) -> str | list[Wire]:
+    """A message's words, and the pictures that go with them, as Chat Completions takes them."""
+    pictures = [
+        {"type": "image_url", "image_url": {"url": url}} for url in map(address, attached) if url
+    ]
+    return [{"type": "text", "text": words}, *pictures] if pictures else words
+
+
+def address(one: Media) -> str:
+    """Of a picture on the web, or with all of it inside; empty for what is no picture that a model takes."""
+    if one.kind != "image":
+        return ""
+    found = one.picture()
+    return f"data:{found[0]};base64,{one.data}" if found else one.web_url
 
 
 def _wire(message: Message, **more: object) -> Wire:

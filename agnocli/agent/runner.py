@@ -32,6 +32,7 @@ from agnocli.errors import (
     SessionConflictError,
     SessionNotFoundError,
 )
+from agnocli.layout.media import Media
 from agnocli.layout.portable import reject_unholdable
 from agnocli.records import Run, Session, SessionBundle
 from agnocli.run import (
@@ -58,8 +59,10 @@ Tools = Mapping[str, Tool]
 class Conversation:
     """One session at one backend, and the settings that its next turn is asked with.
 
-    `state` is put over the session's state, once, with the next turn.
+    `state` is put over the session's state, once, with the next turn; so do `pictures` go with its words.
     """
+
+    pictures: Sequence[Media] = ()
 
     parent: str | None = None
     """The run that this conversation's turns are part of."""
@@ -106,16 +109,27 @@ class Conversation:
         for part in list(self.parts):
             part.stop()
 
-    def request(self, text: str | None) -> ChatRequest:
-        """What the next turn would send; without a text, what would go before it. Nothing is sent or stored."""
-        return self.outlook(text)[0]
+    def state(self) -> dict[str, Any]:
+        """What the next turn begins with."""
+        return self._state_of(self.stored())
+
+    def bring(self, changes: Mapping[str, Any], *, remove: bool = False) -> None:
+        """Put more over the state, once, with the next turn; or no longer bring it."""
+        if remove:
+            self._state = {key: one for key, one in self._state.items() if key not in changes}
+        else:
+            self._state = over(self._state, changes)
 
     def outlook(self, text: str | None) -> tuple[ChatRequest, History]:
-        """What the next turn would send, and what of it is said already."""
+        """What the next turn would send (without a text what would go before it), and what of it was said already.
+
+        Nothing is sent or stored.
+        """
         session, tools = self.stored(), toolbox(self.settings.tools)
         past = self._past() if session else History()
         system = self._system(session, self._state_of(session))
-        return first_request(self.settings, system, past.messages, text, tools), past
+        said = past.messages
+        return first_request(self.settings, system, said, text, tools, self.pictures), past
 
     def ask(self, text: str, *, replaces: str | None = None, seen: Sequence[Run] = ()) -> Events:
         """One turn. However it ends, what was said is stored first: an abandoned turn as CANCELLED.
@@ -178,6 +192,7 @@ class Conversation:
             state=state,
             replaces=replaces,
             parent=self.parent,
+            pictures=self.pictures,
         )
         if past.dropped:
             turns = "turn is" if past.dropped == 1 else "turns are"
@@ -187,8 +202,9 @@ class Conversation:
             turn.index = self.backend.append_run(turn.row(RunStatus.RUNNING)).run_index
         elif not self._create(turn):
             return self._begin(text, tools, replaces)
-        self._state = {}
-        return turn, first_request(self.settings, system, past.messages, text, tools)
+        self._state, self.pictures = {}, ()
+        asked = turn.pictures
+        return turn, first_request(self.settings, system, past.messages, text, tools, asked)
 
     def _create(self, turn: Turn) -> bool:
         """Store session and question at once; False when another process just made that session."""

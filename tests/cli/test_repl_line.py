@@ -180,6 +180,8 @@ def test_tab_completes_what_is_certain(
 def test_several_completions_are_taken_in_turn(prompt: Prompt, agno: Agno) -> None:
     talk = Talk(App(GlobalOptions()), ChatOptions(model="echo"))
 
-    found = [text for text, _, _ in commands.candidates(talk, "/s")]
+    found = [text for text, _, _ in commands.candidates(talk, "/se")]
+    assert found == ["/sessions ", "/search "]
 
-    assert found == ["/switch ", "/sessions ", "/system "]
+    found = [text for text, _, _ in commands.candidates(talk, "/s")]
+    assert {"/switch ", "/system ", "/show ", "/state ", "/summary "} < set(found)

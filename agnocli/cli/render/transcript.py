@@ -46,6 +46,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     summary: bool = True
     metrics: bool = False
     sizes: bool = False
+    head: bool = True
     backend: str | None = None
     runs: int | None = None
     now: float | None = None
@@ -66,7 +67,8 @@ def write_transcript(
 ) -> int:
     """Print a session for people; returns how many runs. What cannot be decoded is shown as it is stored."""
     page = Page(stream, color, width, tty, shown)
-    head(page, session)
+    if shown.head:
+        head(page, session)
     sizes, count = Sizes(), 0
     sizes.of_session(session)
     for placed in in_reading_order(sizes.watched(runs)):

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from agnocli.agent.models.late import LateModel
 from agnocli.agent.models.providers import ECHO, ModelSpec, find_provider
 from agnocli.agent.runner import Conversation
+from agnocli.agent.settings import ChatSettings
 from agnocli.cli import chatting
 from agnocli.cli.chatting import ChatOptions
 from agnocli.cli.context import App
 from agnocli.cli.render.text import fit, one_line
+from agnocli.errors import AgnoCLIError, UsageError
 
 if TYPE_CHECKING:
+    from agnocli.agent.tools import Tool
     from agnocli.records import SessionInfo
 
 SHORT = 8
@@ -24,7 +28,8 @@ SHORT = 8
 class Talk:
     """Starts with the session that the flags name, or a new one.
 
-    `stored` says whether the session is in the backend, as far as is known here.
+    `stored` says whether the session is in the backend, as far as is known here; `context` how many tokens the next
+    request is likely to have, where that is known.
     """
 
     def __init__(
@@ -42,6 +47,8 @@ class Talk:
             self.backend, session_id, self.stored = found
             self.backend_name = app.backend_name() if options.save else "not saved"
             self.conversation = self._conversation(session_id)
+        self.context: int | None = None
+        self._all_tools, self._off = self.settings.tools, set[str]()
         if self.stored:
             self._take_up(options)
 
@@ -93,10 +100,22 @@ class Talk:
 
     @property
     def status(self) -> str:
-        return f"{one_line(self.backend_name)} · {fit(self.label, 3 * SHORT)} · {self.model}"
+        parts = [one_line(self.backend_name), fit(self.label, 3 * SHORT), self.model]
+        if self.context is not None:
+            parts.append(f"~{_thousands(self.context)} tokens")
+        return " · ".join(parts)
+
+    def measure(self) -> None:
+        """Estimate the next request anew. A toolbar is no place for an error: the next turn tells it."""
+        from agnocli.agent.outlook import estimated
+
+        try:
+            self.context = estimated(self.conversation.outlook(None)[0]) if self.stored else None
+        except AgnoCLIError:
+            self.context = None
 
     def new(self, name: str | None) -> None:
-        self.name, self.stored = name, False
+        self.name, self.stored, self.context = name, False, None
         self.conversation = self._conversation(str(uuid.uuid4()))
 
     def switch(self, reference: str) -> None:
@@ -131,6 +150,47 @@ class Talk:
     def set_system(self, text: str | None) -> None:
         self._set(system=text)
 
+    def restored(self, settings: ChatSettings) -> None:
+        """Ask as before."""
+        self.settings = self.conversation.settings = settings
+
+    def tools(self) -> list[tuple[Tool, bool]]:
+        """Every tool there is, and whether it is offered to the model."""
+        from agnocli.agent.tools import toolbox
+
+        return [(one, one.name not in self._off) for one in toolbox(self._all_tools).values()]
+
+    def switch_tool(self, name: str, *, on: bool) -> None:
+        """UsageError when there is none of this name."""
+        known = [tool for tool, _ in self.tools()]
+        if name not in [tool.name for tool in known]:
+            names = ", ".join(tool.name for tool in known)
+            raise UsageError(f"no tool {name!r}", hint=f"there are: {names}" if names else None)
+        self._off = self._off - {name} if on else self._off | {name}
+        self._set(tools=tuple(one for one in known if one.name not in self._off))
+
+    def state(self) -> dict[str, Any]:
+        """What the next turn begins with."""
+        return self.conversation.state()
+
+    def change_state(self, changes: Mapping[str, Any], *, remove: bool = False) -> None:
+        """Set keys, or take them out: at once where the session is stored, else with its first turn."""
+        if not self.stored:
+            self.conversation.bring(changes, remove=remove)
+            return
+        from agnocli.edit import edit_members
+
+        def changed(data: dict[str, Any]) -> Mapping[str, object]:
+            kept = {**(data.get("session_state") or {}), **changes}
+            gone = changes if remove else ()
+            return {"session_state": {key: one for key, one in kept.items() if key not in gone}}
+
+        edit_members(self.backend, self.session_id, "session_data", changed)
+
     def _set(self, **changes: object) -> None:
         self.settings = msgspec.structs.replace(self.settings, **changes)
         self.conversation.settings = self.settings
+
+
+def _thousands(number: int) -> str:
+    return f"{number / 1000:.1f}k" if number >= 1000 else str(number)

@@ -1,0 +1,104 @@
+"""Which session is talked in, and what is done with one as a whole."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from agnocli.abc import SessionQuery
+from agnocli.cli.render.text import one_line
+from agnocli.cli.repl.commands.command import Candidate, Command, turn_number
+from agnocli.errors import AgnoCLIError
+
+if TYPE_CHECKING:
+    from agnocli.cli.repl.loop import Repl
+    from agnocli.cli.repl.talk import Talk
+
+OFFERED = 50
+
+
+def sessions_here(talk: Talk, argument: str) -> Iterator[Candidate]:
+    try:
+        page = talk.backend.find(SessionQuery(user_id=talk.options.user, limit=OFFERED))
+    except AgnoCLIError:  # said when the command is run
+        return
+    for info in page.items:
+        if info.name and info.name.isprintable():
+            yield info.name, info.session_id
+        if info.session_id.isprintable():
+            yield info.session_id, one_line(info.title or "")
+
+
+def _new(repl: Repl, name: str) -> None:
+    before = repl.talk.label if repl.talk.stored else None
+    repl.talk.new(name or None)
+    repl.app.note(
+        f"new session {repl.talk.label}" + (f"; back with: /switch {before}" if before else "")
+    )
+
+
+def _switch(repl: Repl, reference: str) -> None:
+    repl.talk.switch(reference)
+
+
+def _fork(repl: Repl, argument: str) -> None:
+    """`[TURN] [NAME]`: a first word that is a number is the turn."""
+    from agnocli.sessions.fork import fork
+
+    talk = repl.talk
+    first, _, rest = argument.partition(" ")
+    wanted = turn_number(first)
+    name = rest.strip() if wanted is not None else argument
+    at = None if wanted is None else repl.turn(wanted)[0]
+    repl.must_be_stored()
+    before = talk.session_id
+    made = fork(talk.backend, before, at, name or None)
+    talk.switch(made)
+    repl.app.note(f"this is a copy; back to where it is from: /switch {before}")
+
+
+def _sessions(repl: Repl, query: str) -> None:
+    from agnocli.cli.commands.sessions import COLUMNS
+
+    talk = repl.talk
+    page = talk.backend.find(SessionQuery(text=query or None, user_id=talk.options.user))
+    rows = (msgspec.structs.asdict(one) | {"backend": talk.backend_name} for one in page.items)
+    shown = repl.app.list(rows, COLUMNS)
+    if not shown:
+        repl.app.note("no session matches" if query else "no sessions yet")
+    elif page.next:
+        repl.app.note("these are the latest; /sessions QUERY finds others")
+
+
+def _rename(repl: Repl, name: str) -> None:
+    repl.talk.rename(name)
+    later = "" if repl.talk.stored else ", once something is said"
+    repl.app.note(f"this session is named {name!r}{later}")
+
+
+def _info(repl: Repl, argument: str) -> None:
+    from agnocli.layout.spoken import facts
+
+    talk = repl.talk
+    session = talk.conversation.stored()
+    rows = [("session", talk.session_id)] if session is None else list(facts(session))
+    rows += [("backend", talk.backend.address), ("asks", talk.model)]
+    if session is None:
+        rows.append(("stored", "nothing yet"))
+    elif undone := len(repl.journal()):
+        rows.append(("undone", f"{undone} turns, /redo brings them back"))
+    for label, value in rows:
+        sys.stdout.write(f"{label:<9} {one_line(value)}\n")
+
+
+COMMANDS = (
+    Command("new", "[NAME]", "begin a new session", _new),
+    Command("switch", "SESSION", "go on with another session", _switch, sessions_here),
+    Command("fork", "[TURN] [NAME]", "go on in a copy, of all or up to a turn", _fork),
+    Command("sessions", "[QUERY]", "list stored sessions", _sessions),
+    Command("rename", "NAME", "name this session", _rename),
+    Command("info", "", "what is known of this session", _info),
+)
