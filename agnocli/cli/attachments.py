@@ -63,9 +63,7 @@ def read(path: Path, named: str) -> Attachment:
             raise _too_large(named, LARGEST_PICTURE)
         content = path.read_bytes()
     except OSError as error:
-        hint = (
-            "no such file from here" if isinstance(error, FileNotFoundError) else "can you read it?"
-        )
+        hint = f"looked for in {Path.cwd()}" if isinstance(error, FileNotFoundError) else None
         raise UsageError(f"{named}: {error.strerror}; nothing was sent", hint=hint) from error
     picture = Media(kind="image", name=path.name, data=b64encode(content).decode())
     if (found := picture.picture()) is not None:
@@ -92,19 +90,29 @@ def _too_large(named: str, most: int) -> UsageError:
     )
 
 
-def named_files(text: str, environ: Environ) -> tuple[str, list[Attachment]]:
+def named_files(text: str, environ: Environ, known: str = "") -> tuple[str, list[Attachment]]:
     """The text, `@@` made one, and the files that it names as `@path` or `@"a path"`; each is read once.
 
-    UsageError for a path that is plainly meant as one and is not there.
+    What the text `known` names is left alone. UsageError for a path that is plainly meant as one and is not there.
     """
     found: dict[str, Attachment] = {}
+    left_alone = {quoted or word.rstrip(_ENDS) for quoted, word in _NAMED.findall(known)}
     for quoted, word in _NAMED.findall(text):
-        if word.startswith("@"):
+        if word.startswith("@") or (quoted or word.rstrip(_ENDS)) in left_alone:
             continue
         path = _meant(quoted or word, environ, plainly=bool(quoted))
         if path is not None and str(path) not in found:
-            found[str(path)] = read(path, f"@{quoted or word}")
+            found[str(path)] = _named(path, quoted or word)
     return re.sub(r"(^|(?<=\s))@@", r"\1@", text), list(found.values())
+
+
+def _named(path: Path, word: str) -> Attachment:
+    try:
+        return read(path, f"@{word}")
+    except UsageError as error:
+        literal = f"@@{word} is no file but the word"
+        hint = "; ".join(filter(None, (error.hint, literal)))
+        raise UsageError(error.message, hint=hint) from error
 
 
 def _meant(word: str, environ: Environ, *, plainly: bool) -> Path | None:

@@ -20,7 +20,8 @@ from agnocli.cli.chatting import ChatOptions
 from agnocli.cli.context import App
 from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.options import GlobalOptions
-from agnocli.cli.repl.loop import Leave, Repl, farewell
+from agnocli.cli.repl.leaving import Leave, farewell
+from agnocli.cli.repl.loop import Repl
 from agnocli.cli.repl.talk import Talk
 from agnocli.messages import data, messages
 from agnocli.records import Run

@@ -16,7 +16,7 @@ from agnocli.cli.chatting import ChatOptions
 from agnocli.cli.context import App
 from agnocli.cli.options import GlobalOptions
 from agnocli.cli.repl import commands
-from agnocli.cli.repl.loop import farewell
+from agnocli.cli.repl.leaving import farewell
 from agnocli.cli.repl.talk import Talk
 from agnocli.db.sqlite import SqliteDb
 from tests.cli.conftest import Agno

@@ -37,7 +37,8 @@ FOLD, FOLD_ARGUMENTS = 200, 48
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """What is shown beside the words: no `roles` means all. `runs` is how many there are, where known."""
+    """What is shown beside the words: no `roles` means all. `frame` is what stands before and behind them; `runs` is how
+    many there are, where known."""
 
     roles: tuple[str, ...] = ()
     tools: bool = False
@@ -46,7 +47,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     summary: bool = True
     metrics: bool = False
     sizes: bool = False
-    head: bool = True
+    frame: bool = True
     backend: str | None = None
     runs: int | None = None
     now: float | None = None
@@ -67,7 +68,7 @@ def write_transcript(
 ) -> int:
     """Print a session for people; returns how many runs. What cannot be decoded is shown as it is stored."""
     page = Page(stream, color, width, tty, shown)
-    if shown.head:
+    if shown.frame:
         head(page, session)
     sizes, count = Sizes(), 0
     sizes.of_session(session)
@@ -161,6 +162,8 @@ def head(page: Page, session: Session) -> None:
 
 def _tail(page: Page, session: Session) -> None:
     shown = page.shown
+    if not shown.frame:
+        return
     if shown.summary and not codec.is_null(session.summary):
         said = lenient(session.summary).get("summary")
         _section(page, "summary", said if isinstance(said, str) else as_stored(session.summary))

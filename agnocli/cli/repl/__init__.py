@@ -2,6 +2,7 @@
 
     talk      what is being talked about: session, settings, what the next turn is asked with
     loop      reads a line, says or does it, until somebody leaves
+    leaving   how somebody does, and comes back
     commands  what begins with a slash
     rewind    turns taken back, put back, asked anew
     clipboard where copied text goes

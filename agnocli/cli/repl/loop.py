@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import errno
-import shlex
-import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
-from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
@@ -24,29 +21,17 @@ from agnocli.cli.render import notes
 from agnocli.cli.render.text import neutral
 from agnocli.cli.repl import commands
 from agnocli.cli.repl.glimpse import glimpse
-from agnocli.cli.repl.talk import Talk
+from agnocli.cli.repl.leaving import ENDING, Leave, ending, farewell
+from agnocli.cli.repl.talk import Talk, short
 from agnocli.cli.repl.terminal import held, let_go
-from agnocli.config.secrets import masked_url
 from agnocli.errors import AgnoCLIError, UsageError
 from agnocli.run import RunEnded, RunEvent, RunStarted, RunStatus
 
 if TYPE_CHECKING:
     from agnocli.cli.attachments import Attachment, Message
-    from agnocli.cli.render.transcript import Shown
-    from agnocli.cli.repl.rewind import Editing
+    from agnocli.cli.repl.rewind import Given
     from agnocli.records import Run, Session
     from agnocli.sessions.undone import Journal
-
-ENDING = (signal.SIGTERM, signal.SIGHUP)
-
-
-class Leave(BaseException):
-    """Somebody leaves, from wherever that is."""
-
-    def __init__(self, status: ExitStatus = ExitStatus.OK, *, by: int = 0) -> None:
-        super().__init__()
-        self.status = ExitStatus.TERMINATED if by in ENDING else status
-        self.hung_up = by == signal.SIGHUP
 
 
 def run(app: App, options: ChatOptions, first: Message | None) -> int:
@@ -78,7 +63,7 @@ def _talk(app: App, talk: Talk, first: Message | None) -> int:
 
 def _until_left(app: App, talk: Talk, first: Message | None) -> ExitStatus:
     try:
-        with held() as typed, _ending():
+        with held() as typed, ending():
             repl = Repl(app, talk, typed)
             repl.greet()
             repl.run(first)
@@ -87,37 +72,6 @@ def _until_left(app: App, talk: Talk, first: Message | None) -> ExitStatus:
             let_go()
         farewell(talk)
         return leaving.status
-
-
-@contextmanager
-def _ending() -> Iterator[None]:
-    """SIGTERM and SIGHUP leave, in good order."""
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        raise Leave(by=number)
-
-    before = {number: signal.signal(number, leave) for number in ENDING}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def farewell(talk: Talk) -> None:
-    """How to go on, if there is something to go on with."""
-    if not (talk.stored and talk.options.save):
-        return
-    if talk.is_librarys:
-        talk.app.note(f"session {talk.session_id}")
-        return
-    given = talk.app.options
-    words = ["agno", "chat"]
-    for flag, value in (("--config", given.config), ("-b", given.backend)):
-        if value is not None:
-            words += [flag, masked_url(value)]
-    words += ["-s", talk.session_id]
-    talk.app.note(f"resume: {shlex.join(words)}")
 
 
 class Repl:
@@ -129,17 +83,21 @@ class Repl:
         self.app, self.talk = app, talk
         self.own_runs: set[str] = set()
         self.attached: list[Attachment] = []
-        self.editing: Editing | None = None
+        self.given: Given | None = None
         self._journals: dict[str, Journal] = {}
         self.line = Line(
             app,
-            prompt=lambda: f"edit {self.editing.number}> " if self.editing else "> ",
+            prompt=self.prompt,
             status=self.status,
             candidates=lambda line: commands.candidates(self.talk, line),
             ready=self.ready,
         )
         if typed:
             self.line.typed(typed)
+
+    def prompt(self) -> str:
+        number = self.given.number if self.given else None
+        return "> " if number is None else f"edit {number}> "
 
     def status(self) -> str:
         count = len(self.attached)
@@ -189,8 +147,9 @@ class Repl:
         try:
             return self.line.read()
         except KeyboardInterrupt:
-            self.app.note("left as it was" if self.editing else "Ctrl-D leaves")
-            self.editing = None
+            edits = self.given is not None and self.given.number is not None
+            self.app.note("left as it was" if edits else "Ctrl-D leaves")
+            self.given = None
             return ""
         except EOFError:
             raise Leave from None
@@ -214,28 +173,39 @@ class Repl:
 
     def take(self, text: str) -> None:
         """Do or say a line."""
+        given, self.given = self.given, None
         if commands.is_command(text):
-            self.editing = None
             commands.run(self, text)
         else:
-            self.say(commands.literal(text))
+            self.say(commands.literal(text), given)
 
-    def say(self, text: str) -> None:
+    def give(self, given: Given, *, selected: bool = True) -> None:
+        """Have a question in the line once more."""
+        self.given = given
+        self.line.put_back(given.question, selected=selected)
+
+    def say(self, text: str, given: Given | None) -> None:
         """Ask what was typed, with the files it names and those that wait. A file that is not there keeps it in the line."""
         from agnocli.cli.attachments import about, message, named_files
 
         _check(text)
         try:
-            words, named = named_files(text, self.app.environ)
+            known = given.question if given else ""
+            words, named = named_files(text, self.app.environ, known)
         except AgnoCLIError:
+            self.given = given
             self.line.put_back(text, selected=False)
             raise
         said = message(words, [*self.attached, *named])
         if said.files:
             self.app.note(f"with {about(said.files)}")
-        if self.editing is not None:
-            said = self._cut(self.editing, said)
-        if self.ask(said, typed=text) is not RunStatus.ERROR:
+        if given is not None:
+            pictures = (*given.still(text), *said.pictures)
+            said = msgspec.structs.replace(said, pictures=pictures)
+            given = self._cut(given)
+        if self.ask(said, typed=text) is RunStatus.ERROR:
+            self.given = given
+        else:
             self.attached.clear()
 
     def edit(self, wanted: int) -> None:
@@ -243,20 +213,22 @@ class Repl:
         from agnocli.cli.repl.rewind import editable
 
         self.must_be_stored()
-        self.editing = editable(self.talk.backend, self.talk.session_id, wanted)
-        self.line.put_back(self.editing.question, selected=False)
+        self.give(editable(self.talk.backend, self.talk.session_id, wanted), selected=False)
         self.app.note(
             "Enter asks this instead, and a fork keeps what was said; Ctrl-C twice leaves it"
         )
 
-    def _cut(self, editing: Editing, said: Message) -> Message:
+    def _cut(self, given: Given) -> Given:
+        """Make room for a turn's question, written anew; from then on it is a question as any other."""
         from agnocli.cli.repl.rewind import cut
 
-        talk, self.editing = self.talk, None
-        name = f"{talk.label}, before the edit of turn {editing.number}"
-        kept = cut(talk.backend, talk.session_id, editing.number, kept_as=name)
-        self.app.note(f"what was said is kept; go there with: /switch {kept}")
-        return msgspec.structs.replace(said, pictures=(*editing.pictures, *said.pictures))
+        talk = self.talk
+        if given.number is None:
+            return given
+        name = f"{talk.label}, before the edit of turn {given.number}"
+        kept = cut(talk.backend, talk.session_id, given.number, kept_as=name)
+        self.app.note(f"what was said is kept; go there with: /switch {short(kept)}")
+        return msgspec.structs.replace(given, number=None)
 
     def turn(self, wanted: int) -> tuple[int, Run]:
         """A turn by its number, with the number it has. UsageError before the first one."""
@@ -279,20 +251,6 @@ class Repl:
         if session_id not in self._journals:
             self._journals[session_id] = journal(self.talk.backend, session_id)
         return self._journals[session_id]
-
-    def transcript(self, session: Session, runs: Iterable[Run], shown: Shown) -> None:
-        from agnocli.cli.render.transcript import write_transcript
-
-        terminal = self.app.terminal
-        write_transcript(
-            session,
-            runs,
-            stream=sys.stdout,
-            color=terminal.color,
-            width=terminal.width,
-            tty=terminal.stdout_tty,
-            shown=shown,
-        )
 
     def retry(self, model: str | None = None) -> None:
         """Ask the last question again, if need be another model, this once."""

@@ -106,20 +106,29 @@ def cut(backend: Backend, session_id: str, number: int, *, kept_as: str) -> str:
     return saved
 
 
-class Editing(msgspec.Struct, frozen=True):
-    """A turn whose question is being written anew; the pictures that came with it go along again."""
+class Given(msgspec.Struct, frozen=True):
+    """A question that is in the line once more: what it names went along with it, and does so again.
 
-    number: int
+    `number` is that of the turn it is to take the place of, None when it is said as any other.
+    """
+
     question: str
-    pictures: tuple[Media, ...]
+    pictures: tuple[Media, ...] = ()
+    number: int | None = None
+
+    def still(self, text: str) -> tuple[Media, ...]:
+        """The pictures that go with what became of it."""
+        if self.number is not None or text == self.question:
+            return self.pictures
+        return tuple(one for one in self.pictures if one.name and one.name in text)
 
 
-def editable(backend: Backend, session_id: str, number: int) -> Editing:
+def editable(backend: Backend, session_id: str, number: int) -> Given:
     """UsageError when the question cannot be read."""
     place, run = numbered(backend, session_id, number)
     if not (text := question(run)):
         raise UsageError("that turn holds no question that can be read")
-    return Editing(place, text, pictures(run))
+    return Given(text, pictures(run), place)
 
 
 def _state(run: Run | None) -> Document | None:

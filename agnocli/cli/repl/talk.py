@@ -83,8 +83,7 @@ class Talk:
     @property
     def label(self) -> str:
         """The session in a word."""
-        short = self.session_id if len(self.session_id) <= 3 * SHORT else self.session_id[:SHORT]
-        return one_line(self.name or short)
+        return one_line(self.name or short(self.session_id))
 
     @property
     def model(self) -> str:
@@ -190,6 +189,11 @@ class Talk:
     def _set(self, **changes: object) -> None:
         self.settings = msgspec.structs.replace(self.settings, **changes)
         self.conversation.settings = self.settings
+
+
+def short(session_id: str) -> str:
+    """As much of an id as is typed: its beginning where it is long."""
+    return session_id if len(session_id) <= 3 * SHORT else session_id[:SHORT]
 
 
 def _thousands(number: int) -> str:

@@ -53,7 +53,7 @@ def _tools(repl: Repl, argument: str) -> None:
         return
     switch, _, name = argument.partition(" ")
     if switch not in ("on", "off") or not name:
-        raise UsageError(f"/tools {argument}", hint="as /tools, /tools off NAME, /tools on NAME")
+        raise UsageError(f"/tools {argument}: not understood", hint="as /tools off NAME")
     talk.switch_tool(name.strip(), on=switch == "on")
     done = "is offered to the model" if switch == "on" else "is not offered any more"
     repl.app.note(f"{name.strip()} {done}")

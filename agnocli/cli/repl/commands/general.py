@@ -49,7 +49,7 @@ def _clear(repl: Repl, argument: str) -> None:
 
 
 def _exit(repl: Repl, argument: str) -> None:
-    from agnocli.cli.repl.loop import Leave
+    from agnocli.cli.repl.leaving import Leave
 
     raise Leave
 

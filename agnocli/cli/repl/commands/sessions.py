@@ -11,6 +11,7 @@ import msgspec
 from agnocli.abc import SessionQuery
 from agnocli.cli.render.text import one_line
 from agnocli.cli.repl.commands.command import Candidate, Command, turn_number
+from agnocli.cli.repl.talk import short
 from agnocli.errors import AgnoCLIError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _fork(repl: Repl, argument: str) -> None:
     before = talk.session_id
     made = fork(talk.backend, before, at, name or None)
     talk.switch(made)
-    repl.app.note(f"this is a copy; back to where it is from: /switch {before}")
+    repl.app.note(f"this is a copy; back to where it is from: /switch {short(before)}")
 
 
 def _sessions(repl: Repl, query: str) -> None:

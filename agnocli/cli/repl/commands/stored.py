@@ -40,7 +40,8 @@ def _state(repl: Repl, argument: str) -> None:
         repl.app.note(f"{key} is gone")
     else:
         raise UsageError(
-            f"/state {argument}", hint="as /state, /state get K, /state set K JSON, /state unset K"
+            f"/state {argument}: not understood",
+            hint="as /state, /state get K, /state set K JSON, /state unset K",
         )
 
 
@@ -74,7 +75,7 @@ def _summary(repl: Repl, argument: str) -> None:
     from agnocli.agent import pump, summary
 
     if argument not in ("", "refresh"):
-        raise UsageError(f"/summary {argument}", hint="as /summary, or /summary refresh")
+        raise UsageError(f"/summary {argument}: not understood", hint="as /summary refresh")
     session = repl.must_be_stored()
     if argument:
         repl.app.note("summarizing…")

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from agnocli.cli.render.text import bytes_of
 from agnocli.cli.repl.commands.command import Candidate, Command, count, turn_number
 from agnocli.cli.repl.glimpse import glimpse
+from agnocli.cli.repl.talk import short
 from agnocli.errors import AgnoCLIError, UsageError
 
 if TYPE_CHECKING:
+    from agnocli.cli.render.transcript import Shown
     from agnocli.cli.repl.loop import Repl
     from agnocli.cli.repl.talk import Talk
+    from agnocli.records import Run, Session
 
 HISTORY_TURNS = 5
 OFFERED = 20
@@ -48,7 +51,22 @@ def _history(repl: Repl, argument: str) -> None:
         repl.app.note("nothing has been said yet")
         return
     runs = repl.talk.backend.runs(session.session_id, last=number)
-    repl.transcript(session, runs, Shown(summary=False))
+    _transcript(repl, session, runs, Shown(frame=False))
+
+
+def _transcript(repl: Repl, session: Session, runs: Iterable[Run], shown: Shown) -> None:
+    from agnocli.cli.render.transcript import write_transcript
+
+    terminal = repl.app.terminal
+    write_transcript(
+        session,
+        runs,
+        stream=sys.stdout,
+        color=terminal.color,
+        width=terminal.width,
+        tty=terminal.stdout_tty,
+        shown=shown,
+    )
 
 
 def _show(repl: Repl, argument: str) -> None:
@@ -58,13 +76,13 @@ def _show(repl: Repl, argument: str) -> None:
     if wanted is None:
         raise UsageError(f"/show {argument}: not a turn", hint="as /show 3, or /show -1")
     _, run = repl.turn(wanted)
-    shown = Shown(summary=False, tools=True, metrics=True, head=False)
+    shown = Shown(frame=False, tools=True, metrics=True)
     of_it = (
         one
         for one in repl.talk.backend.runs(run.session_id)
         if run.run_id in (one.run_id, one.parent_run_id)
     )
-    repl.transcript(repl.must_be_stored(), of_it, shown)
+    _transcript(repl, repl.must_be_stored(), of_it, shown)
 
 
 def _retry(repl: Repl, model: str) -> None:
@@ -72,17 +90,15 @@ def _retry(repl: Repl, model: str) -> None:
 
 
 def _undo(repl: Repl, argument: str) -> None:
-    from agnocli.cli.repl.rewind import take_back
+    from agnocli.cli.repl.rewind import Given, take_back
 
     talk = repl.talk
-    text = ""
     for _ in range(count(argument, "undo", 1)):
         turn = take_back(talk.backend, talk.session_id, repl.journal(), repl.own_runs)
-        text = turn.question
         runs = "" if len(turn.runs) == 1 else f" ({len(turn.runs)} runs)"
-        repl.app.note(f"took back the last turn{runs}: {glimpse(text)}")
+        repl.app.note(f"took back the last turn{runs}: {glimpse(turn.question)}")
+        repl.give(Given(turn.question, turn.pictures))
     repl.app.note("/redo brings it back" if argument in ("", "1") else "/redo brings them back")
-    repl.line.put_back(text)
 
 
 def _redo(repl: Repl, argument: str) -> None:
@@ -95,7 +111,7 @@ def _redo(repl: Repl, argument: str) -> None:
             repl.app.note(f"back again: {glimpse(turn.question)}")
         else:
             repl.app.note(f"other things were said since; it is in a session of its own: {glimpse(turn.question)}")  # fmt: skip
-            repl.app.note(f"go there with: /switch {turn.elsewhere}")
+            repl.app.note(f"go there with: /switch {short(turn.elsewhere)}")
     repl.line.put_back("")
 
 
