@@ -173,7 +173,7 @@ def test_undo_puts_the_question_back_into_the_line(agno: Agno, terminal: Open) -
     shown.send("hello there\r")
     shown.until_prompt()
     shown.send("/undo\r")
-    shown.until("removed the last turn: hello there")
+    shown.until("took back the last turn: hello there")
     shown.until_input("hello there")
     (session,) = agno.session_ids()
     assert agno.runs(session) == []

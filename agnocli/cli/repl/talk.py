@@ -109,7 +109,9 @@ class Talk:
         from agnocli.agent.outlook import estimated
 
         try:
-            self.context = estimated(self.conversation.outlook(None)[0]) if self.stored else None
+            self.context = (
+                estimated(self.conversation.outlook(None)[0]) if self.stored else 0
+            ) or None
         except AgnoCLIError:
             self.context = None
 
