@@ -6,7 +6,7 @@ be edited in place. Whatever cannot be done raises an error of `agnocli.errors`;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from types import TracebackType
@@ -78,6 +78,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Columns that are not Agno's survive every write."""
     keeps_expiry: bool = False
     """`expires_at` of sessions and runs is kept; otherwise what is stored stays."""
+    keeps_deleted: tuple[str, ...] = ()
+    """Where its engine may keep what was deleted, beyond this program's reach; in words."""
     one_moment: bool = True
     """A scan shows what was there when it began; otherwise each session as it is when it is read."""
 
@@ -137,6 +139,15 @@ class BackendReport(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     others: Mapping[str, int] = {}
     """What else is kept there and is no session or run, with its number of records: memories, traces, knowledge …"""
+
+
+class Traces(msgspec.Struct, frozen=True, kw_only=True):
+    """`places` are the files whose bytes were searched; `named` says which records name an id, `raw` which ids stand
+    there without that."""
+
+    places: tuple[str, ...] = ()
+    named: Mapping[str, tuple[str, ...]] = {}
+    raw: tuple[str, ...] = ()
 
 
 class Source(Protocol):
@@ -205,6 +216,25 @@ class Searchable(Protocol):
 
     def find(self, query: SessionQuery) -> Page:
         """One page of a listing, without reading a run's body. A row that cannot be decoded is listed still."""
+
+
+@runtime_checkable
+class Erasing(Protocol):
+    """A backend whose deletions can be made to leave nothing behind."""
+
+    def erasing(self) -> AbstractContextManager[None]:
+        """Around deletions: at the end what the engine still held of them is gone from its reach.
+
+        BackendUnavailableError at the beginning when another program bars that; nothing is deleted then.
+        """
+
+
+@runtime_checkable
+class Searched(Protocol):
+    """A backend whose own bytes can be searched for what should not be there."""
+
+    def traces(self, ids: Collection[str]) -> Traces:
+        """Where ids of sessions and runs still stand, in records or outside of them."""
 
 
 class Backend(Source, Readable, Searchable, Sink, Protocol):

@@ -13,7 +13,8 @@
     │   ├── SessionNotFoundError
     │   ├── AmbiguousReferenceError
     │   ├── SessionConflictError      exists, changed since it was read, or owned by another user
-    │   └── RunNotFoundError
+    │   ├── RunNotFoundError
+    │   └── StateKeyNotFoundError
     ├── ExistsError                   a file that would be overwritten
     ├── FileFormatError               a session file that is cut off, altered or of another kind
     ├── RecordRejectedError           a backend cannot hold this record unchanged
@@ -106,6 +107,12 @@ class RunNotFoundError(SessionError):
     def __init__(self, session_id: str, run_id: str, *, hint: str | None = None) -> None:
         super().__init__(f"session {session_id!r} has no run {run_id!r}", hint=hint)
         self.session_id, self.run_id = session_id, run_id
+
+
+class StateKeyNotFoundError(SessionError):
+    def __init__(self, session_id: str, key: str, *, hint: str | None = None) -> None:
+        super().__init__(f"the state of session {session_id!r} has no key {key!r}", hint=hint)
+        self.session_id, self.key = session_id, key
 
 
 class ExistsError(AgnoCLIError):

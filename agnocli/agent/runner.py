@@ -59,11 +59,10 @@ Tools = Mapping[str, Tool]
 class Conversation:
     """One session at one backend, and the settings that its next turn is asked with.
 
-    `state` is put over the session's state, once, with the next turn; so do `pictures` go with its words.
+    `state` is put over the session's state, once, with the next turn: it is `coming`. So do `pictures` go with its words.
     """
 
     pictures: Sequence[Media] = ()
-
     parent: str | None = None
     """The run that this conversation's turns are part of."""
 
@@ -79,7 +78,7 @@ class Conversation:
         self.backend, self.session_id, self.settings = backend, session_id, settings
         self.parts: list[Conversation] = []
         self.stopped = False
-        self.name, self._state = name, state or {}
+        self.name, self.coming = name, dict(state or {})
         self._waiting: Pump | Batch | None = None
 
     def stored(self) -> Session | None:
@@ -112,13 +111,6 @@ class Conversation:
     def state(self) -> dict[str, Any]:
         """What the next turn begins with."""
         return self._state_of(self.stored())
-
-    def bring(self, changes: Mapping[str, Any], *, remove: bool = False) -> None:
-        """Put more over the state, once, with the next turn; or no longer bring it."""
-        if remove:
-            self._state = {key: one for key, one in self._state.items() if key not in changes}
-        else:
-            self._state = over(self._state, changes)
 
     def outlook(self, text: str | None) -> tuple[ChatRequest, History]:
         """What the next turn would send (without a text what would go before it), and what of it was said already.
@@ -202,7 +194,7 @@ class Conversation:
             turn.index = self.backend.append_run(turn.row(RunStatus.RUNNING)).run_index
         elif not self._create(turn):
             return self._begin(text, tools, replaces)
-        self._state, self.pictures = {}, ()
+        self.coming, self.pictures = {}, ()
         asked = turn.pictures
         return turn, first_request(self.settings, system, past.messages, text, tools, asked)
 
@@ -218,7 +210,7 @@ class Conversation:
 
     def _state_of(self, session: Session | None) -> dict[str, Any]:
         """The agent's own under what is stored, and what this call brings over both."""
-        return over(over(self.settings.state, stored_state(session)), self._state)
+        return over(over(self.settings.state, stored_state(session)), self.coming)
 
     def _system(self, session: Session | None, state: Mapping[str, Any]) -> str:
         told = summary.stored(session) if self.settings.summary_in_context else None

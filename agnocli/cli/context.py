@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from agnocli.config import Config
 
 
+FEW = 20
+"""Up to so many sessions are deleted with a simple yes."""
+
+
 class Terminal:
     """Facts about the streams. Width is in cells; a pipe has no width."""
 
@@ -150,6 +154,25 @@ class App:
         sys.stderr.write(f"{one_line(question)} [y/N] ")
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    def confirm_count(self, question: str, count: int, given: int | None) -> bool:
+        """As `confirm`; where it is about many, the number is to be typed, or was given beforehand."""
+        if given is not None and given != count:
+            raise ConfirmationRequiredError(
+                f"{count:,} sessions are meant, not {given:,}",
+                hint=f"look at them with --dry-run; then: --confirm {count}",
+            )
+        if given is not None or self.options.yes or count <= FEW:
+            return given is not None or self.confirm(question)
+        if not self.terminal.can_ask:
+            raise ConfirmationRequiredError(
+                f"{question} Nobody is there to be asked.", hint=f"add --confirm {count}, or --yes"
+            )
+        from agnocli.cli.render.text import one_line
+
+        sys.stderr.write(f"{one_line(question)} Type {count} to go ahead: ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().replace(",", "") == str(count)
 
 
 def run(context: typer.Context, body: Callable[[App], int | None]) -> int:

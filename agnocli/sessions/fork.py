@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from agnocli import codec
-from agnocli.abc import HELD_BYTES, Backend
+from agnocli.abc import HELD_BYTES, Backend, Sink
 from agnocli.errors import (
     CodecError,
     RunNotFoundError,
@@ -32,6 +32,7 @@ FORKED_FROM = "forked_from"
 """The key of metadata that says what a session is a fork of: {backend, session_id, run_id, run}."""
 
 _UNFINISHED = (RunStatus.RUNNING, RunStatus.PENDING)
+_MARK = " (fork)"
 _AGNOS_STATE = ("current_session_id", "current_user_id", "current_run_id")
 
 
@@ -49,9 +50,7 @@ def fork(
     hold it. All of it is stored, or nothing.
     """
     with Beginning(backend, session_id, at) as beginning:
-        bundle = beginning.copied(name)
-        (to or backend).write([bundle])
-        return bundle.session.session_id
+        return beginning.store(to or backend, name)
 
 
 class _Mark(msgspec.Struct, frozen=True):
@@ -90,12 +89,14 @@ class Beginning:
             "run": self.last.number if self.last else 0,
         }
 
-    def copied(self, name: str | None = None) -> SessionBundle:
-        """Under new ids, its runs to be read once."""
+    def store(self, sink: Sink, name: str | None = None) -> str:
+        """Under new ids, all of it or nothing; returns the session's."""
         session_id = str(uuid4())
         kept = {self._marks[place].run_id for place in self._kept}
         renaming = Renaming(self._session.session_id, session_id, kept)
-        return SessionBundle(self._row(session_id, name, renaming), self._runs(renaming))
+        row = self._row(session_id, name, renaming)
+        sink.write([SessionBundle(row, self._runs(renaming))])
+        return session_id
 
     def __enter__(self) -> Self:
         return self
@@ -251,5 +252,7 @@ def _state_of(run: Run) -> Document | None:
 
 def _title(data: dict[str, Any]) -> object:
     """Two sessions of one name could not be told apart by it."""
-    name, title = data.get("session_name"), data.get("title")
-    return f"{name} (fork)" if isinstance(name, str) and name else title
+    title = data.get("session_name") or data.get("title")
+    if not isinstance(title, str):
+        return title
+    return title if title.endswith(_MARK) else title + _MARK

@@ -42,7 +42,9 @@ def work(opener: Callable[[], Backend], name: str, start: Any) -> None:
             agent.run("buy", session_id="s")
 
 
-@pytest.mark.parametrize("harness", ["sqlite", "postgres", "redis"], indirect=True)
+@pytest.mark.parametrize(
+    "harness", ["sqlite", "postgres", "mysql", "redis", "mongo"], indirect=True
+)
 def test_two_processes_in_one_session_lose_nothing(harness: Any) -> None:
     with harness.open() as db:
         db.setup()

@@ -10,54 +10,38 @@ import typer
 
 from agnocli.abc import Backend, Cursor, Page, SessionQuery, Sort
 from agnocli.cli import filters
-from agnocli.cli.commands import session_context, session_files, session_inspect
+from agnocli.cli.commands import (
+    session_context,
+    session_edits,
+    session_files,
+    session_inspect,
+    session_removal,
+    session_state,
+)
 from agnocli.cli.context import App, not_empty, run
+from agnocli.cli.filters import Filtered
 from agnocli.cli.options import Command, application
-from agnocli.cli.render.table import Column
-from agnocli.errors import SessionConflictError, SessionNotFoundError
+from agnocli.cli.session_rows import COLUMNS, row
+from agnocli.cli.tagging import Tagging
 from agnocli.records import SessionInfo
 
 app = application("List, inspect, rename, delete, export and import conversations.")
-app.command("export", cls=filters.Filtered)(session_files.export)
+app.command("export", cls=Filtered)(session_files.export)
 app.command("import", cls=Command)(session_files.import_)
-app.command("context", cls=Command)(session_context.context)
-app.command("inspect", cls=Command)(session_inspect.inspect)
+app.command(cls=Command)(session_context.context)
+app.command(cls=Command)(session_inspect.inspect)
 app.command("show", cls=Command, hidden=True, help="The same as inspect.")(session_inspect.inspect)
-
-COLUMNS = [
-    Column("session_id", "ID", "id"),
-    Column("title", "TITLE"),
-    Column("name", "NAME", table=False),
-    Column("type", "TYPE", rank=3),
-    Column("agent_id", "AGENT", rank=2),
-    Column("team_id", "TEAM", rank=4),
-    Column("workflow_id", "WORKFLOW", rank=5),
-    Column("user_id", "USER", rank=3),
-    Column("runs", "RUNS", "number", rank=1),
-    Column("created_at", "CREATED", "time", table=False),
-    Column("updated_at", "UPDATED", "time", rank=1),
-    Column("model", "MODEL", rank=6),
-    Column("status", "STATUS", "status", rank=4),
-    Column("tags", "TAGS", rank=5),
-    Column("backend", "BACKEND", table=False),
-]
-PROMISED = [
-    "session_id",
-    "name",
-    "title",
-    "type",
-    "agent_id",
-    "team_id",
-    "workflow_id",
-    "user_id",
-    "runs",
-    "created_at",
-    "updated_at",
-    "backend",
-]
+app.command(cls=Command)(session_edits.rename)
+app.command(cls=Tagging)(session_edits.tag)
+app.command(cls=Command)(session_edits.fork)
+app.add_typer(session_state.app, name="state")
+app.command(cls=Filtered)(session_removal.delete)
+app.command(cls=Filtered)(session_removal.prune)
+app.command(cls=Command)(session_removal.restore)
+app.add_typer(session_removal.trash, name="trash")
 
 
-@app.command("list", cls=filters.Filtered)
+@app.command("list", cls=Filtered)
 def list_(
     context: typer.Context,
     query: Annotated[str | None, typer.Argument(help="In id, name or title.")] = None,
@@ -84,7 +68,7 @@ def list_(
 def _list(app: App, query: SessionQuery, *, everything: bool) -> None:
     backend, name = app.backend(read_only=True), app.backend_name()
     pages = _Pages(backend, query, everything)
-    shown = app.list((_row(info, name) for info in pages), COLUMNS)
+    shown = app.list((row(info, name) for info in pages), COLUMNS)
     if pages.last.next:
         of = f" of {pages.last.total:,}" if pages.last.total is not None else ""
         app.note(f"{shown}{of} shown; more with --all or --cursor {pages.last.next}")
@@ -111,81 +95,6 @@ class _Pages:
 
     def _next(self) -> Page:
         return self._backend.find(msgspec.structs.replace(self._query, after=self.last.next))
-
-
-def _row(info: SessionInfo, backend: str) -> dict[str, object]:
-    row: dict[str, object] = {name: getattr(info, name, None) for name in PROMISED}
-    return row | {"backend": backend, "status": info.status, "model": info.model, "tags": info.tags}
-
-
-@app.command(cls=Command)
-def rename(
-    context: typer.Context,
-    session: Annotated[str, typer.Argument(help="Id, name, beginning of an id, or @last.")],
-    name: Annotated[str, typer.Argument(help="The new name.")],
-) -> int:
-    """Name a conversation. Nothing else of it changes."""
-    return run(context, lambda one: _rename(one, session, not_empty(name, "the name")))
-
-
-def _rename(app: App, reference: str, name: str) -> None:
-    from agnocli.sessions.naming import rename as rename_session
-    from agnocli.sessions.resolve import resolve
-
-    backend = app.backend()
-    session_id = resolve(backend, reference)
-    if not app.options.dry_run:
-        rename_session(backend, session_id, name)
-    done = "would be named" if app.options.dry_run else "is now named"
-    if not app.json({"session_id": session_id, "name": name, "dry_run": app.options.dry_run}):
-        app.note(f"{session_id} {done} {name!r}")
-
-
-@app.command(cls=Command)
-def delete(
-    context: typer.Context,
-    sessions: Annotated[
-        list[str],
-        typer.Argument(metavar="SESSION", help="Ids, names, beginnings of ids, or @last."),
-    ],
-) -> int:
-    """Delete conversations with all of their runs."""
-    return run(context, lambda one: _delete(one, sessions))
-
-
-def _delete(app: App, references: list[str]) -> int:
-    from agnocli.sessions.resolve import resolve
-
-    backend = app.backend()
-    ids = list(dict.fromkeys([resolve(backend, one) for one in references]))
-    if app.options.dry_run:
-        app.note(f"would delete {', '.join(ids)}")
-    elif app.confirm(f"Delete {_what(backend, ids)}?"):
-        backend.delete(ids)
-        _prove_absence(backend, ids)
-        app.note(f"deleted {', '.join(ids)}")
-    else:
-        app.note("nothing was deleted")
-        return 1
-    app.json({"deleted": [] if app.options.dry_run else ids, "dry_run": app.options.dry_run})
-    return 0
-
-
-def _what(backend: Backend, ids: list[str]) -> str:
-    if len(ids) > 1:
-        return f"{len(ids)} sessions at {backend.address}"
-    return f"session {ids[0]} at {backend.address}"
-
-
-def _prove_absence(backend: Backend, ids: list[str]) -> None:
-    for session_id in ids:
-        try:
-            backend.get(session_id)
-        except SessionNotFoundError:
-            continue
-        raise SessionConflictError(
-            session_id, "is there again", hint="another program wrote it; delete it once more"
-        )
 
 
 @app.command(cls=Command)

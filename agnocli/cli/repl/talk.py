@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -174,19 +173,28 @@ class Talk:
         """What the next turn begins with."""
         return self.conversation.state()
 
-    def change_state(self, changes: Mapping[str, Any], *, remove: bool = False) -> None:
-        """Set keys, or take them out: at once where the session is stored, else with its first turn."""
-        if not self.stored:
-            self.conversation.bring(changes, remove=remove)
-            return
-        from agnocli.edit import edit_members
+    def set_state(self, key: str, value: Any) -> None:
+        """At once where the session is stored, else with its first turn."""
+        from agnocli import codec
+        from agnocli.sessions.state import set_value
 
-        def changed(data: dict[str, Any]) -> Mapping[str, object]:
-            kept = {**(data.get("session_state") or {}), **changes}
-            gone = changes if remove else ()
-            return {"session_state": {key: one for key, one in kept.items() if key not in gone}}
+        if self.stored:
+            set_value(self.backend, self.session_id, key, codec.encode(value))
+        else:
+            self.conversation.coming[key] = value
 
-        edit_members(self.backend, self.session_id, "session_data", changed)
+    def unset_state(self, key: str) -> None:
+        """UsageError for a key that only the configuration sets, StateKeyNotFoundError for one that is not there."""
+        from agnocli.sessions.state import unset_value
+
+        if self.stored:
+            unset_value(self.backend, self.session_id, key)
+        elif key in self.conversation.coming:
+            del self.conversation.coming[key]
+        else:
+            raise UsageError(
+                f"nothing sets {key!r} but the configuration, if anything", hint="/state shows all"
+            )
 
     def _set(self, **changes: object) -> None:
         self.settings = msgspec.structs.replace(self.settings, **changes)

@@ -58,11 +58,11 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
         schema = self.dialect.schema
         return self._name(name) if schema is None else f"{self._name(schema)}.{self._name(name)}"
 
-    @property
+    @cached_property
     def sessions(self) -> str:
         return self._table(self.tables.sessions)
 
-    @property
+    @cached_property
     def runs(self) -> str:
         return self._table(self.tables.runs)
 
@@ -78,12 +78,16 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
         mark = self.dialect.placeholder
         return self.dialect.bind_document.format(mark) if column in _DOCUMENTS else mark
 
-    def _session_list(self, table: str = "") -> str:
+    @cached_property
+    def _session_list(self) -> str:
+        return self._session_fields_of("")
+
+    def _session_fields_of(self, table: str) -> str:
         return ", ".join(self._read(one, table) for one in self.session_fields)
 
     def session(self, *, lock: bool = False) -> str:
         tail = self.dialect.lock_row if lock else ""
-        return f"SELECT {self._session_list()} FROM {self.sessions} WHERE session_id = {self.dialect.placeholder}{tail}"
+        return f"SELECT {self._session_list} FROM {self.sessions} WHERE session_id = {self.dialect.placeholder}{tail}"
 
     def blob(self) -> str:
         return f"SELECT {self._read(BLOB)} FROM {self.sessions} WHERE session_id = {self.dialect.placeholder}"
@@ -97,7 +101,7 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
         where = "" if first else f" WHERE session_id > {self.dialect.placeholder}"
         return f"SELECT session_id FROM {self.sessions}{where} ORDER BY session_id LIMIT {self.dialect.placeholder}"
 
-    @property
+    @cached_property
     def _run_list(self) -> str:
         return ", ".join(self._read(one) for one in self.run_fields)
 
@@ -173,7 +177,7 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
         return f"SELECT run_id FROM {self.runs} WHERE run_id = {self.dialect.placeholder}"
 
     def next_index(self) -> str:
-        return f"SELECT COALESCE(MAX(run_index) + 1, 0), COUNT(*) FROM {self.runs} WHERE session_id = {self.dialect.placeholder}"
+        return f"SELECT COALESCE(MAX(run_index) + 1, 0) FROM {self.runs} WHERE session_id = {self.dialect.placeholder}"
 
     def insert(self, table: str, columns: Sequence[str]) -> str:
         names = ", ".join(self._name(one) for one in columns)
@@ -224,7 +228,7 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
     def sessions_of(self, sessions: int, *, with_blob: bool) -> str:
         """Session rows, with Agno 2's runs behind the columns."""
         blob = f", {self._read(BLOB)}" if with_blob else ""
-        return f"SELECT {self._session_list()}{blob} FROM {self.sessions} WHERE session_id IN ({self._marks(sessions)})"
+        return f"SELECT {self._session_list}{blob} FROM {self.sessions} WHERE session_id IN ({self._marks(sessions)})"
 
     def _marks(self, number: int) -> str:
         return ", ".join([self.dialect.placeholder] * number)
@@ -270,7 +274,7 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
             chosen += f" ORDER BY moment{time_down}, place{id_down} LIMIT {mark}"
             bound += [*bound, limit, limit]
         return (
-            f"SELECT {self._session_list('s.')} FROM ({chosen}) AS page"
+            f"SELECT {self._session_fields_of('s.')} FROM ({chosen}) AS page"
             f" JOIN {self.sessions} AS s ON s.session_id = page.id"
             f" ORDER BY page.moment{time_down}, page.place{id_down}",
             bound,

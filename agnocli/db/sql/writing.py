@@ -44,11 +44,11 @@ def append_run(cursor: DBCursor, found: Statements, run: Run, now: int) -> Run:
     session = rows.read_session(cursor, found, run.session_id, lock=True)
     blob = rows.read_blob(cursor, found, session)
     cursor.execute(found.next_index(), [run.session_id])
-    after_highest, count = cursor.fetchone()
+    (index,) = cursor.fetchone()
     if blob:
         table = rows.run_order(cursor, found, run.session_id)
-        count = len({one.run_id for one in blob} | {run_id for run_id, _, _ in table})
-    run = replace(run, run_index=max(after_highest, count))
+        index = max(index, len({one.run_id for one in blob} | {run_id for run_id, _, _ in table}))
+    run = replace(run, run_index=index)
     insert_run(cursor, found, run)
     _date(cursor, found, run.session_id, now)
     return run

@@ -12,7 +12,7 @@ from agnocli.abc import SessionQuery
 from agnocli.cli.render.text import one_line
 from agnocli.cli.repl.commands.command import Candidate, Command, turn_number
 from agnocli.cli.repl.talk import short
-from agnocli.errors import AgnoCLIError
+from agnocli.errors import AgnoCLIError, SessionConflictError, UsageError
 
 if TYPE_CHECKING:
     from agnocli.cli.repl.loop import Repl
@@ -62,7 +62,7 @@ def _fork(repl: Repl, argument: str) -> None:
 
 
 def _sessions(repl: Repl, query: str) -> None:
-    from agnocli.cli.commands.sessions import COLUMNS
+    from agnocli.cli.session_rows import COLUMNS
 
     talk = repl.talk
     page = talk.backend.find(SessionQuery(text=query or None, user_id=talk.options.user))
@@ -78,6 +78,33 @@ def _rename(repl: Repl, name: str) -> None:
     repl.talk.rename(name)
     later = "" if repl.talk.stored else ", once something is said"
     repl.app.note(f"this session is named {name!r}{later}")
+
+
+def _tag(repl: Repl, argument: str) -> None:
+    """`[+TAG… -TAG…]`: puts on and takes off; without, tells."""
+    from agnocli.sessions.tagging import retag, tags_of
+
+    session = repl.must_be_stored()
+    words = argument.split()
+    if not all(one.strip("+-") for one in words):
+        raise UsageError(f"/tag {argument}: a tag is empty", hint="as /tag +work -draft")
+    off = [one[1:] for one in words if one.startswith("-")]
+    on = [one.removeprefix("+") for one in words if not one.startswith("-")]
+    tags = tags_of(session)
+    if words:
+        tags = retag(repl.talk.backend, session.session_id, add=on, remove=off)
+    repl.app.note(f"tags: {', '.join(tags)}" if tags else "no tags")
+
+
+def _delete(repl: Repl, argument: str) -> None:
+    """Into the trash; then a new session."""
+    from agnocli.cli.deleting import remove
+
+    session_id = repl.must_be_stored().session_id
+    if remove(repl.app, repl.talk.backend, [session_id]).changed:
+        raise SessionConflictError(session_id, "was written to just now", hint="once more")
+    repl.talk.new(None)
+    repl.app.note(f"deleted, into the trash; back with: agno sessions restore {short(session_id)}")
 
 
 def _info(repl: Repl, argument: str) -> None:
@@ -101,5 +128,7 @@ COMMANDS = (
     Command("fork", "[TURN] [NAME]", "go on in a copy, of all or up to a turn", _fork),
     Command("sessions", "[QUERY]", "list stored sessions", _sessions),
     Command("rename", "NAME", "name this session", _rename),
+    Command("tag", "[+TAG -TAG]", "show or change the tags of this session", _tag),
+    Command("delete", "", "move this session to the trash", _delete),
     Command("info", "", "what is known of this session", _info),
 )

@@ -31,12 +31,10 @@ def _state(repl: Repl, argument: str) -> None:
             raise UsageError(f"the state has no {key!r}", hint="/state shows what it has")
         _tell(state[key])
     elif what == "set" and key and value:
-        repl.talk.change_state({key: _json(key, value)})
+        repl.talk.set_state(key, _json(key, value))
         repl.app.note(f"{key} is set")
     elif what == "unset" and key and not value:
-        if key not in repl.talk.state():
-            raise UsageError(f"the state has no {key!r}", hint="/state shows what it has")
-        repl.talk.change_state({key: None}, remove=True)
+        repl.talk.unset_state(key)
         repl.app.note(f"{key} is gone")
     else:
         raise UsageError(
