@@ -117,7 +117,8 @@ def _info(repl: Repl, argument: str) -> None:
     if session is None:
         rows.append(("stored", "nothing yet"))
     elif undone := len(repl.journal()):
-        rows.append(("undone", f"{undone} turns, /redo brings them back"))
+        turns = "1 turn, /redo brings it" if undone == 1 else f"{undone} turns, /redo brings them"
+        rows.append(("undone", f"{turns} back"))
     for label, value in rows:
         sys.stdout.write(f"{label:<9} {one_line(value)}\n")
 
