@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agnocli.cli.render.text import fit, one_line
 
-LONGEST = 60
+LONGEST = 44
 
 
 def glimpse(text: str) -> str:
