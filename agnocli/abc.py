@@ -80,6 +80,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """`expires_at` of sessions and runs is kept; otherwise what is stored stays."""
     keeps_deleted: tuple[str, ...] = ()
     """Where its engine may keep what was deleted, beyond this program's reach; in words."""
+    writes_beside: bool = False
+    """Two that write other sessions are faster than one."""
     one_moment: bool = True
     """A scan shows what was there when it began; otherwise each session as it is when it is read."""
 

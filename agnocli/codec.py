@@ -19,7 +19,6 @@ from agnocli.errors import CodecError
 from agnocli.records import Document
 
 _fast = msgspec.json.Decoder()
-_canonical_fast = msgspec.json.Decoder(float_hook=lambda digits: _finite(digits))
 _sorted = msgspec.json.Encoder(order="sorted")
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 _compact = msgspec.json.Encoder().encode
@@ -358,9 +357,14 @@ def _plain(value: Any) -> Any:
 
 def _finite(digits: str) -> float | int:
     value = float(digits)
+    if value.is_integer():
+        return _plain_float(value)
     if math.isinf(value):  # would be encoded as null
         raise ValueError(digits)
-    return _plain_float(value)
+    return value
+
+
+_canonical_fast = msgspec.json.Decoder(float_hook=_finite)
 
 
 def _plain_float(value: float) -> float | int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Lock
 from typing import Any
 
@@ -13,7 +13,14 @@ import msgspec
 
 from agnocli import codec
 from agnocli.cli.context import App
-from agnocli.cli.transferring import TransferFlags, finish, place, target_place
+from agnocli.cli.transferring import (
+    TransferFlags,
+    events,
+    finish,
+    place,
+    stopped_is_told,
+    target_place,
+)
 from agnocli.errors import AgnoCLIError, JobError, UsageError
 from agnocli.transfer.options import (
     Counts,
@@ -25,28 +32,41 @@ from agnocli.transfer.options import (
 
 EXPECTED = (0, 9, 10)
 """Exit statuses that come with a result."""
+LOOK_SECONDS = 0.2
 
 
 def migrate_beside(
     app: App, source: str, target: str, options: TransferOptions, flags: TransferFlags
 ) -> int:
     """Each part has a ledger of its own, so that a part that was killed goes on by itself."""
+    _check(app, source, target, flags)
+    with stopped_is_told(app, "the same command goes on from here") as stop:
+        results = _all_parts(app, parts_of(options.shard, flags.jobs), flags.jobs, stop)
+    return finish(app, merged(results), flags, None)
+
+
+def _all_parts(
+    app: App, shards: Sequence[Shard], jobs: int, stop: Callable[[], None]
+) -> list[dict[str, Any]]:
+    """What each part tells at its end. When one fails, or all are to stop, the others end with their batches."""
     from agnocli.cli.render.progress import Bar
 
-    _check(app, source, target, flags)
-    shards = parts_of(options.shard, flags.jobs)
-    with Bar(app.terminal, quiet=app.options.quiet) as bar:
+    with Bar(app.terminal, quiet=app.options.quiet, events=events(app)) as bar:
         sums = _Sums(bar.show)
-        commands = [_command(shard, flags.jobs) for shard in shards]
-        workers = [_Worker(command, index, sums) for index, command in enumerate(commands)]
-        try:
-            with ThreadPoolExecutor(len(workers)) as pool:
-                results = list(pool.map(_Worker.run, workers))
-        except BaseException:
-            for worker in workers:
-                worker.stop()
-            raise
-    return finish(app, merged(results), flags, None)
+        workers = [_Worker(_command(one, jobs), index, sums) for index, one in enumerate(shards)]
+        with ThreadPoolExecutor(len(workers)) as pool:
+            try:
+                running = [pool.submit(worker.run) for worker in workers]
+                while wait(running, LOOK_SECONDS, FIRST_EXCEPTION).not_done:
+                    stop()
+                    for one in running:
+                        if one.done():
+                            one.result()
+                return [one.result() for one in running]
+            except BaseException:
+                for worker in workers:
+                    worker.stop()
+                raise
 
 
 def _check(app: App, source: str, target: str, flags: TransferFlags) -> None:
@@ -129,7 +149,11 @@ class _Worker:
     def __init__(self, command: list[str], index: int, sums: _Sums) -> None:
         self._index, self._sums = index, sums
         self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # a Ctrl-C is for who started them, and handed on by that one
         )
 
     def run(self) -> dict[str, Any]:

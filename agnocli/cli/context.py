@@ -17,7 +17,7 @@ from agnocli.errors import ConfirmationRequiredError, UsageError
 if TYPE_CHECKING:
     from agnocli.abc import Backend
     from agnocli.cli.render.listing import Column
-    from agnocli.config import Config
+    from agnocli.config import BackendConfig, Config
 
 
 FEW = 20
@@ -57,7 +57,7 @@ class App:
         self.environ: Mapping[str, str] = os.environ
         self.terminal = Terminal(options)
         self._config: Config | None = None
-        self._opened: list[Backend] = []
+        self._opened: list[tuple[Backend, BackendConfig]] = []
 
     @property
     def config(self) -> Config:
@@ -75,9 +75,21 @@ class App:
 
         chosen = backend_config(self.config, reference or self.options.backend, self.environ)
         backend = open_backend(chosen, read_only=read_only)
-        self._opened.append(backend)
+        self._opened.append((backend, chosen))
         self.detail(f"backend {chosen.name}: {backend.address}")
         return backend
+
+    def beside(self, sink: object) -> list[Backend]:
+        """More connections to a place that was opened here and that is written faster by several; else none."""
+        from agnocli.db.registry import open_backend
+
+        again = [
+            (open_backend(chosen), chosen)
+            for backend, chosen in self._opened
+            if backend is sink and backend.capabilities.writes_beside
+        ]
+        self._opened += again
+        return [backend for backend, _ in again]
 
     def backend_name(self) -> str:
         from agnocli.config import backend_config
@@ -85,7 +97,7 @@ class App:
         return backend_config(self.config, self.options.backend, self.environ).name
 
     def close(self) -> None:
-        for backend in self._opened:
+        for backend, _ in self._opened:
             backend.close()
 
     @property

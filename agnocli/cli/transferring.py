@@ -118,12 +118,20 @@ def transferred(
     app: App, source: Any, sink: Any, options: TransferOptions, flags: TransferFlags
 ) -> tuple[TransferReport, Path]:
     """The result, and the file of what was set aside. Ctrl-C and SIGTERM say how to go on."""
+    whole = isinstance(sink, Readable)
+    then = "the same command goes on from here" if whole else "no file was made"
+    with stopped_is_told(app, then) as stop:
+        return _transfer(app, source, sink, options, flags, stop)
+
+
+@contextmanager
+def stopped_is_told(app: App, then: str) -> Iterator[Callable[[], None]]:
+    """As `stopping`; the command ends with the signal's status, and says what comes of it."""
     with stopping() as stop:
         try:
-            return _transfer(app, source, sink, options, flags, stop)
+            yield stop
         except (Stopped, KeyboardInterrupt) as stopped:
-            whole = "the same command goes on from here"
-            app.note(f"stopped; {whole if isinstance(sink, Readable) else 'no file was made'}")
+            app.note(f"stopped; {then}")
             status = stopped.status if isinstance(stopped, Stopped) else ExitStatus.INTERRUPTED
             raise typer.Exit(status) from stopped
 
@@ -146,7 +154,11 @@ def _transfer(
     path = _ledger_path(app, source, sink, job, flags)
     with Ledger(path, job, restart=flags.restart) as ledger:
         quarantine = _quarantine_path(app, job, flags, resumed=ledger.resumed)
-        with Bar(app.terminal, quiet=app.options.quiet, events=_events(app, sink)) as bar:
+        with Bar(
+            app.terminal,
+            quiet=app.options.quiet,
+            events=None if sink.address == STREAM else events(app),
+        ) as bar:
 
             def show(progress: Progress) -> None:
                 bar.show(progress)
@@ -158,6 +170,7 @@ def _transfer(
                 options,
                 ledger,
                 copy=sink if sink.address != STREAM and hasattr(sink, "scan") else None,
+                beside=app.beside(sink),
                 quarantine=QuarantineWriter(quarantine, backend=sink.address),
                 observer=show,
             )
@@ -191,9 +204,9 @@ def _quarantine_path(app: App, job: Job, flags: TransferFlags, *, resumed: bool)
     return path
 
 
-def _events(app: App, sink: Any) -> Any:
+def events(app: App) -> Callable[[Progress], None] | None:
     """With -o jsonl progress goes to stdout, an event a line; the last line is the result."""
-    if app.options.output is not Output.JSONL or sink.address == STREAM:
+    if app.options.output is not Output.JSONL:
         return None
     from agnocli import codec
 

@@ -50,6 +50,7 @@ _UNFIT = {1048, 1118, 1153, 1264, 1366, 1406, 3140, 3141, 3143, 3157, 4025}
 
 CAPABILITIES = Capabilities(
     keeps_deleted=("the server's logs", "free space in table files", "replicas and backups"),
+    writes_beside=True,
     keeps_json_text=False,
     holds_surrogates=False,
     holds_nan=False,

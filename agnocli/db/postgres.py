@@ -57,6 +57,7 @@ _UNFIT = (
 
 CAPABILITIES = Capabilities(
     keeps_deleted=("the write-ahead log", "free space in table files", "replicas and backups"),
+    writes_beside=True,
     keeps_json_text=False,
     holds_nul=False,
     holds_surrogates=False,

@@ -39,6 +39,7 @@ from agnocli.records import Document, Run, Session, SessionBundle
 
 CAPABILITIES = Capabilities(
     keeps_deleted=("append-only file and snapshots until rewritten", "replicas and backups"),
+    writes_beside=True,
     needs_setup=False,
     # a session is stored with the text it was given; an edit of it writes characters for escapes, as Agno does here
     keeps_json_text=False,

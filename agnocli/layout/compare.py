@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -22,6 +24,14 @@ from agnocli.records import (
 )
 
 _RUN_DOCUMENTS = ("run_data",)
+
+_run_values: Callable[[Any], tuple[Any, ...]] = attrgetter(*RUN_COLUMNS)
+_session_values: Callable[[Any], tuple[Any, ...]] = attrgetter(*SESSION_COLUMNS)
+_COLUMNS: dict[type, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    Run: (RUN_COLUMNS, _RUN_DOCUMENTS),
+    Session: (SESSION_COLUMNS, SESSION_DOCUMENTS),
+}
+"""Names of the columns, and which of them are documents."""
 
 
 class BundleDigest:
@@ -43,8 +53,10 @@ class BundleDigest:
             yield run
 
     def drain(self, runs: Iterable[Run]) -> str:
-        for _ in self.watch(runs):
-            pass
+        if self._exact and isinstance(runs, tuple):
+            self._hash.update(b"".join(map(_packed, runs)))
+        else:
+            deque(self.watch(runs), maxlen=0)
         return self.hexdigest()
 
     def hexdigest(self) -> str:
@@ -91,31 +103,34 @@ class Comparison:
         for index, (run, other) in enumerate(zip_longest(one.runs, copy.runs)):
             if run is None or other is None:
                 return f"runs[{index}] is in {'the copy' if run is None else 'the source'} only"
-            if found := self._record(run, other, RUN_COLUMNS, _RUN_DOCUMENTS):
+            if found := self._record(run, other, _run_values):
                 return f"runs[{index}].{found} (run {run.run_id!r})"
             self.runs += 1
             self.bytes += len(run.run_data)
         return None
 
     def _session(self, one: Session, copy: Session) -> str | None:
-        return self._record(one, copy, SESSION_COLUMNS, SESSION_DOCUMENTS)
+        return self._record(one, copy, _session_values)
 
     def _record(
-        self,
-        one: Session | Run,
-        copy: Session | Run,
-        columns: Iterable[str],
-        documents: tuple[str, ...],
+        self, one: Session | Run, copy: Session | Run, values: Callable[[Any], tuple[Any, ...]]
     ) -> str | None:
-        for name in columns:
-            mine, other = getattr(one, name), getattr(copy, name)
-            if mine == other:
-                continue
-            if name not in documents or not self._same(mine, other):
-                return name
+        mine, other = values(one), values(copy)
+        if mine != other and (found := self._differing(type(one), mine, other)):
+            return found
         if one.extra != copy.extra and (found := _differing(one.extra, copy.extra)):
             return found
         return self._expiry(one.expires_at, copy.expires_at)
+
+    def _differing(
+        self, kind: type[Session | Run], one: tuple[Any, ...], copy: tuple[Any, ...]
+    ) -> str | None:
+        """The first column whose value is not the same."""
+        names, documents = _COLUMNS[kind]
+        for name, mine, other in zip(names, one, copy, strict=True):
+            if mine != other and not (name in documents and self._same(mine, other)):
+                return name
+        return None
 
     def _same(self, one: Document | None, other: Document | None) -> bool:
         if not self._can.keeps_null_kind and {one, other} == {None, NULL}:

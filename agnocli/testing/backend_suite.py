@@ -12,6 +12,7 @@ from __future__ import annotations
 from agnocli.testing.base_suite import BackendHarness
 from agnocli.testing.concurrency_suite import ConcurrencySuite
 from agnocli.testing.editing_suite import EditingSuite
+from agnocli.testing.erasing_suite import ErasingSuite
 from agnocli.testing.finding_suite import FindingSuite
 from agnocli.testing.lifecycle_suite import LifecycleSuite
 from agnocli.testing.reading_suite import ReadingSuite
@@ -26,6 +27,7 @@ class BackendSuite(
     FindingSuite,
     WritingSuite,
     EditingSuite,
+    ErasingSuite,
     ValuesSuite,
     ScaleSuite,
     ConcurrencySuite,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import attrgetter
 from threading import Condition, Thread
 from types import TracebackType
-from typing import Self
+from typing import Generic, Self, TypeVar
 
-from agnocli.records import SESSION_DOCUMENTS, Run, Session, SessionBundle
+from agnocli.records import SESSION_DOCUMENTS, Document, Run, Session, SessionBundle
+
+L = TypeVar("L", bound="Load")
 
 PARCEL_BYTES, PARCEL_SESSIONS = 256 * 2**10, 200
 AHEAD_BYTES = 16 * 2**20
@@ -19,65 +22,87 @@ ROW_BYTES = 300
 """What a row weighs besides its documents."""
 
 
-class Parcel:
-    """Sessions that are handed on together. A lazy one is alone, and its runs can be read once: then it is spent."""
+_documents: Callable[[Session], tuple[Document | None, ...]] = attrgetter(*SESSION_DOCUMENTS)
+
+
+class Load:
+    """A session on its way, weighed. A lazy one has runs that can be read once, and its session's weight alone."""
+
+    def __init__(self, bundle: SessionBundle) -> None:
+        self.bundle = bundle
+        self.session_id = bundle.session.session_id
+        self.bytes, self.runs = session_bytes(bundle.session), 0
+        self.lazy = not isinstance(bundle.runs, tuple)
+        if isinstance(bundle.runs, tuple):
+            self.runs = len(bundle.runs)
+            self.bytes += sum([len(run.run_data) for run in bundle.runs]) + ROW_BYTES * self.runs
+
+
+class Parcel(Generic[L]):
+    """Sessions that are handed on together. A lazy one is alone: when its runs were read, it is spent."""
 
     def __init__(self) -> None:
-        self.bundles: list[SessionBundle] = []
+        self.loads: list[L] = []
         self.bytes = self.rows = 0
         self.lazy = self.spent = self.passed = False
 
-    def add(self, bundle: SessionBundle) -> None:
-        self.bundles.append(bundle)
-        self.bytes += session_bytes(bundle.session)
-        if isinstance(bundle.runs, tuple):
-            self.bytes += sum(run_bytes(run) for run in bundle.runs)
-            self.rows += 1 + len(bundle.runs)
-        else:
-            self.lazy = True
+    @property
+    def bundles(self) -> list[SessionBundle]:
+        return [one.bundle for one in self.loads]
 
-    def join(self, other: Parcel) -> None:
-        self.bundles += other.bundles
+    def add(self, load: L) -> None:
+        self.loads.append(load)
+        self.bytes += load.bytes
+        self.rows += 1 + load.runs
+        self.lazy = load.lazy
+
+    def join(self, other: Parcel[L]) -> None:
+        self.loads += other.loads
         self.bytes += other.bytes
         self.rows += other.rows
 
     @property
     def full(self) -> bool:
-        return self.bytes >= PARCEL_BYTES or len(self.bundles) >= PARCEL_SESSIONS
+        return self.bytes >= PARCEL_BYTES or len(self.loads) >= PARCEL_SESSIONS
 
 
 def session_bytes(session: Session) -> int:
-    return ROW_BYTES + sum(len(getattr(session, name) or b"") for name in SESSION_DOCUMENTS)
+    return ROW_BYTES + sum(map(len, filter(None, _documents(session))))
 
 
 def run_bytes(run: Run) -> int:
     return ROW_BYTES + len(run.run_data)
 
 
-def parcels(bundles: Iterator[SessionBundle]) -> Iterator[Parcel]:
-    parcel = Parcel()
-    for bundle in bundles:
-        if not isinstance(bundle.runs, tuple) and parcel.bundles:
+def parcels(loads: Iterator[L]) -> Iterator[Parcel[L]]:
+    parcel = Parcel[L]()
+    for load in loads:
+        if load.lazy and parcel.loads:
             yield parcel
             parcel = Parcel()
-        parcel.add(bundle)
+        parcel.add(load)
         if parcel.full or parcel.lazy:
             yield parcel
             parcel = Parcel()
-    if parcel.bundles:
+    if parcel.loads:
         yield parcel
 
 
-class ReadAhead:
-    """Parcels, drawn in a thread of its own up to some bytes ahead of who iterates.
+class ReadAhead(Generic[L]):
+    """Parcels, drawn and weighed in a thread of its own up to some bytes ahead of who iterates.
 
     After a lazy parcel nothing is drawn until the next one is asked for. An error of the source is raised here, after
     what was drawn before it.
     """
 
-    def __init__(self, bundles: Iterator[SessionBundle], limit: int = AHEAD_BYTES) -> None:
-        self._bundles, self._limit = bundles, limit
-        self._waiting: deque[Parcel] = deque()
+    def __init__(
+        self,
+        bundles: Iterator[SessionBundle],
+        weigh: Callable[[SessionBundle], L],
+        limit: int = AHEAD_BYTES,
+    ) -> None:
+        self._bundles, self._weigh, self._limit = bundles, weigh, limit
+        self._waiting: deque[Parcel[L]] = deque()
         self._ahead = 0
         self._asked = Condition()
         self._done = self._closed = False
@@ -99,7 +124,7 @@ class ReadAhead:
             self._asked.notify_all()
         self._thread.join()
 
-    def __iter__(self) -> Iterator[Parcel]:
+    def __iter__(self) -> Iterator[Parcel[L]]:
         while (parcel := self._next()) is not None:
             yield parcel
             with self._asked:
@@ -108,7 +133,7 @@ class ReadAhead:
         if self._error is not None:
             raise self._error
 
-    def _next(self) -> Parcel | None:
+    def _next(self) -> Parcel[L] | None:
         with self._asked:
             self._asked.wait_for(lambda: self._waiting or self._done)
             if not self._waiting:
@@ -120,7 +145,7 @@ class ReadAhead:
 
     def _draw(self) -> None:
         try:
-            for parcel in parcels(self._bundles):
+            for parcel in parcels(map(self._weigh, self._bundles)):
                 if not self._hand_over(parcel):
                     break
         except BaseException as error:  # noqa: BLE001 - raised again where the parcels are read
@@ -132,7 +157,7 @@ class ReadAhead:
                 self._done = True
                 self._asked.notify_all()
 
-    def _hand_over(self, parcel: Parcel) -> bool:
+    def _hand_over(self, parcel: Parcel[L]) -> bool:
         """False when nobody wants more."""
         with self._asked:
             self._asked.wait_for(lambda: self._closed or self._ahead < self._limit)
@@ -157,12 +182,12 @@ class Sizer:
             self.bytes = max(SMALLEST, self.bytes // 2)
 
 
-def batches(ahead: ReadAhead, sizer: Sizer) -> Iterator[Parcel]:
+def batches(ahead: ReadAhead[L], sizer: Sizer) -> Iterator[Parcel[L]]:
     """A lazy session is a batch by itself."""
-    batch = Parcel()
+    batch = Parcel[L]()
     for parcel in ahead:
         if parcel.lazy:
-            if batch.bundles:
+            if batch.loads:
                 yield batch
                 batch = Parcel()
             yield parcel
@@ -171,5 +196,5 @@ def batches(ahead: ReadAhead, sizer: Sizer) -> Iterator[Parcel]:
         if batch.bytes >= sizer.bytes or batch.rows >= MOST_ROWS:
             yield batch
             batch = Parcel()
-    if batch.bundles:
+    if batch.loads:
         yield batch

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from functools import partial
+from threading import Lock
 from typing import Protocol
 
 from agnocli.abc import ConflictPolicy, Loader, Sink, Source, Wanted, WriteResult
@@ -12,7 +14,16 @@ from agnocli.errors import AgnoCLIError, RecordRejectedError, SessionConflictErr
 from agnocli.layout.compare import BundleDigest
 from agnocli.layout.portable import misfit
 from agnocli.records import Run, SessionBundle
-from agnocli.transfer.batching import Parcel, ReadAhead, Sizer, batches, run_bytes, session_bytes
+from agnocli.transfer.batching import (
+    Load,
+    Parcel,
+    ReadAhead,
+    Sizer,
+    batches,
+    run_bytes,
+    session_bytes,
+)
+from agnocli.transfer.beside import Writers
 from agnocli.transfer.ledger import Entry, Ledger
 from agnocli.transfer.options import Change, Counts, SetAside, TransferOptions
 from agnocli.transfer.policies import Adapter
@@ -33,16 +44,17 @@ class Copier:
     def __init__(
         self,
         source: Source,
-        sink: Sink,
+        sinks: Sequence[Sink],
         selection: Selection,
         options: TransferOptions,
         ledger: Ledger,
         quarantine: Quarantine | None,
     ) -> None:
-        self._source, self._sink, self._selection = source, sink, selection
+        self._source, self._sinks, self._selection = source, sinks, selection
         self._options, self._ledger, self._quarantine = options, ledger, quarantine
-        self.adapter = Adapter(sink.capabilities, options)
+        self.adapter = Adapter(sinks[0].capabilities, options)
         self.done: dict[str, Counts] = {}
+        self._writing_down = Lock()
         self.has_begun = False
 
     def copy(
@@ -51,44 +63,56 @@ class Copier:
         policy = policy or self._options.policy
         sizer = Sizer(self._options.batch_bytes)
         bundles = Reading(self._source, self._selection, wanted, self._unreadable).bundles()
-        with closing(bundles), ReadAhead(bundles) as ahead, ExitStack() as load:
-            for number, parcel in enumerate(batches(ahead, sizer)):
-                if not number:  # not before the source has something to give
-                    load.enter_context(_loading(self._sink))
+        with (
+            closing(bundles),
+            ReadAhead(bundles, _Item) as ahead,
+            ExitStack() as load,
+            Writers(self._sinks) as writers,
+        ):
+            for parcel in batches(ahead, sizer):
+                put = partial(self._put, parcel, policy, sizer)
+                if not self.has_begun:  # not before the source has something to give
+                    for sink in self._sinks:
+                        load.enter_context(_loading(sink))
                     self.has_begun = True
-                began = time.perf_counter()
-                self._put(parcel, policy)
-                if not parcel.lazy:
-                    sizer.took(time.perf_counter() - began)
+                    writers.alone(put)  # the place may have to be made
+                elif parcel.lazy:
+                    writers.alone(put)
+                else:
+                    writers.start(put)
                 tell()
+        if len(self._sinks) > 1:  # the last batches were still on their way
+            tell()
 
     def make_empty(self) -> None:
         """What holds nothing is made all the same, where it can be."""
-        with _loading(self._sink):
+        with _loading(self._sinks[0]):
             pass
 
-    def _put(self, parcel: Parcel, policy: ConflictPolicy) -> None:
+    def _put(self, parcel: Parcel[_Item], policy: ConflictPolicy, sizer: Sizer, sink: Sink) -> None:
         """Write a parcel; what the sink refuses is adapted or set aside, the rest goes in."""
-        items = [_Item(bundle) for bundle in parcel.bundles]
+        began, items = time.perf_counter(), parcel.loads
         while items:
             try:
-                result = self._write(items, policy)
+                result = self._write(sink, items, policy)
             except RecordRejectedError as error:
-                items = [one for one in items if self._fits(one, error)]
+                items = [one for one in items if self._fits(sink, one, error)]
             except SessionConflictError as error:
                 if policy is ConflictPolicy.ERROR:
                     raise
                 items = [one for one in items if not self._is_conflict(one, error)]
             else:
                 self._write_down(items, result)
-                return
+                break
+        if not parcel.lazy:
+            sizer.took(time.perf_counter() - began)
 
-    def _write(self, items: list[_Item], policy: ConflictPolicy) -> WriteResult:
+    def _write(self, sink: Sink, items: list[_Item], policy: ConflictPolicy) -> WriteResult:
         def attempt() -> WriteResult:
             for item in items:
                 if item.is_spent:
-                    item.original = self._read_again(item.session_id)
-            return self._sink.write((one.passing() for one in items), policy)
+                    item.bundle = self._read_again(item.session_id)
+            return sink.write((one.passing() for one in items), policy)
 
         return patiently(attempt)
 
@@ -96,15 +120,15 @@ class Copier:
         found = self._source.scan(wanted=lambda one: one == session_id)
         return next(bundle for _, bundle in found)
 
-    def _fits(self, item: _Item, error: RecordRejectedError) -> bool:
+    def _fits(self, sink: Sink, item: _Item, error: RecordRejectedError) -> bool:
         """Whether a session of a refused batch can be tried again. All are looked at, so that one look is enough."""
-        found = item.misfit(self._sink)
+        found = item.misfit(sink)
         if found is None and item.session_id == error.session_id:
             found = error.json_path, error.reason
         if found is not None and item.adapter is None and self.adapter.does_anything:
             item.adapter = self.adapter
             self._ledger.note_changes(item.session_id, item.changes_of(self.adapter))
-            found = item.misfit(self._sink)
+            found = item.misfit(sink)
         if found is not None:
             self._set_aside(item, *found)
         return found is None
@@ -117,8 +141,9 @@ class Copier:
 
     def _set_aside(self, item: _Item, json_path: str, reason: str) -> None:
         if self._quarantine is not None:
-            whole = self._read_again(item.session_id) if item.is_spent else item.original
-            self._quarantine.add(whole, json_path=json_path, reason=reason)
+            whole = self._read_again(item.session_id) if item.is_spent else item.bundle
+            with self._writing_down:
+                self._quarantine.add(whole, json_path=json_path, reason=reason)
         self._ledger.set_aside(SetAside(item.session_id, json_path, reason))
 
     def _unreadable(self, session_id: str, error: AgnoCLIError) -> None:
@@ -132,43 +157,46 @@ class Copier:
         for item in items:
             if item.is_spent and item.adapter is not None:
                 self._ledger.note_changes(item.session_id, item.changes)
+        with self._writing_down:
+            self._count(entries)
+
+    def _count(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
             self.done.setdefault(entry.outcome, Counts()).add(entry.runs, entry.bytes)
 
 
-class _Item:
-    """A session on its way, and what was counted of it when it passed last."""
+class _Item(Load):
+    """A session on its way, with its digest; of a lazy one, what was counted when it passed last."""
 
     def __init__(self, bundle: SessionBundle) -> None:
-        self.original = bundle
-        self.session_id = bundle.session.session_id
+        super().__init__(bundle)
         self.adapter: Adapter | None = None
         self.changes: list[Change] = []
         self.is_spent = False
         """Its runs were a stream, which has been read."""
+        self._digest = BundleDigest(bundle.session, exact=True)
+        if isinstance(bundle.runs, tuple):
+            self._digest.drain(bundle.runs)
 
     def passing(self) -> SessionBundle:
         """What the sink gets: once more from its beginning whenever it is called."""
-        session, runs = self.original
-        self._digest = BundleDigest(session, exact=True)
-        self._runs, self._bytes, self.changes = 0, session_bytes(session), []
-        counted: Iterable[Run] = self._counted(runs)
-        if isinstance(runs, tuple):
-            counted = tuple(counted)
-        else:
+        bundle, self.changes = self.bundle, []
+        if self.lazy:
             self.is_spent = True
-        bundle = SessionBundle(session, counted)
+            self._digest = BundleDigest(bundle.session, exact=True)
+            self.runs, self.bytes = 0, session_bytes(bundle.session)
+            bundle = SessionBundle(bundle.session, self._counted(bundle.runs))
         return bundle if self.adapter is None else self.adapter.adapt(bundle, self.changes)
 
     def _counted(self, runs: Iterable[Run]) -> Iterator[Run]:
         for run in self._digest.watch(runs):
-            self._runs += 1
-            self._bytes += run_bytes(run)
+            self.runs += 1
+            self.bytes += run_bytes(run)
             yield run
 
     def misfit(self, sink: Sink) -> tuple[str, str] | None:
         """Where and why the sink would refuse it. Of a stream only the session can be looked at."""
-        bundle = self.original if self.adapter is None else self.adapter.adapt(self.original)
+        bundle = self.bundle if self.adapter is None else self.adapter.adapt(self.bundle)
         if not isinstance(bundle.runs, tuple):
             bundle = SessionBundle(bundle.session, ())
         return misfit(bundle, sink.capabilities)
@@ -176,13 +204,13 @@ class _Item:
     def changes_of(self, adapter: Adapter) -> list[Change]:
         """Of a stream they are known when it has passed."""
         changes: list[Change] = []
-        if isinstance(self.original.runs, tuple):
-            adapter.adapt(self.original, changes)
+        if isinstance(self.bundle.runs, tuple):
+            adapter.adapt(self.bundle, changes)
         return changes
 
     def entry(self, outcome: str) -> Entry:
         digest, adapted = self._digest.hexdigest(), self.adapter is not None
-        return Entry(self.session_id, outcome, digest, self._runs, self._bytes, adapted)
+        return Entry(self.session_id, outcome, digest, self.runs, self.bytes, adapted)
 
 
 def _loading(sink: Sink) -> AbstractContextManager[None]:

@@ -6,7 +6,7 @@ Migrate, export, import, backup and restore are this one function.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -72,7 +72,10 @@ def check_ends(source: Source, sink: Sink) -> None:
 
 
 class Transfer:
-    """One transfer. `sink` can also be read, or verifying it is not possible (`copy` None)."""
+    """One transfer. `sink` can also be read, or verifying it is not possible (`copy` None).
+
+    `beside` are more sinks over the place of `sink`, where that is written by several at once.
+    """
 
     def __init__(
         self,
@@ -82,6 +85,7 @@ class Transfer:
         ledger: Ledger,
         *,
         copy: Source | None,
+        beside: Sequence[Sink] = (),
         quarantine: Quarantine | None = None,
         observer: Observer = lambda progress: None,
     ) -> None:
@@ -90,7 +94,7 @@ class Transfer:
         self._options, self._ledger, self._observer = options, ledger, observer
         self._began = self._told = time.monotonic()
         self._selection = Selection(source, options)
-        self._copier = Copier(source, sink, self._selection, options, ledger, quarantine)
+        self._copier = Copier(source, [sink, *beside], self._selection, options, ledger, quarantine)
         self._can: Capabilities = sink.capabilities
         self._before, self._verified = ledger.outcomes(), Counts()
         self._respelled: dict[str, int] = {}

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
@@ -64,6 +65,7 @@ class Ledger:
     def __init__(self, path: Path | None, job: Job, *, restart: bool = False) -> None:
         self.path, self.job = path, job
         self._lock: int | None = None
+        self._one_at_a_time = Lock()
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = _locked(path)
@@ -130,7 +132,7 @@ class Ledger:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with _told(self.path):
+        with self._one_at_a_time, _told(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield

@@ -12,7 +12,7 @@ from agnocli.abc import ConflictPolicy, Source
 from agnocli.errors import AgnoCLIError
 from agnocli.layout.portable import misfit
 from agnocli.records import SessionBundle
-from agnocli.transfer.batching import Parcel, ReadAhead, run_bytes, session_bytes
+from agnocli.transfer.batching import Load, Parcel, ReadAhead, run_bytes, session_bytes
 from agnocli.transfer.engine import check_ends, ids_of, others, total
 from agnocli.transfer.idset import IdSet
 from agnocli.transfer.options import (
@@ -133,7 +133,7 @@ def plan(source: Source, copy: Any, options: TransferOptions, observer: Observer
     with IdSet(ids_of(copy)) as there:
         reading = Reading(source, selection, lambda one: one not in there, planner.unreadable)
         bundles = reading.bundles()
-        with ReadAhead(bundles) as ahead:
+        with ReadAhead(bundles, Load) as ahead:
             for parcel in ahead:
                 _look(parcel, planner, observer, whole)
         if len(there):
@@ -161,7 +161,7 @@ def plan(source: Source, copy: Any, options: TransferOptions, observer: Observer
     )
 
 
-def _look(parcel: Parcel, planner: _Planner, observer: Observer, whole: int | None) -> None:
+def _look(parcel: Parcel[Load], planner: _Planner, observer: Observer, whole: int | None) -> None:
     for bundle in parcel.bundles:
         planner.look(bundle)
     counts = planner.new

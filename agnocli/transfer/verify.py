@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 
 import msgspec
 
@@ -11,7 +13,7 @@ from agnocli.abc import Capabilities, Readable, Source, Wanted
 from agnocli.errors import AgnoCLIError, BackendNotSetUpError
 from agnocli.layout.compare import BundleDigest, Comparison
 from agnocli.records import SessionBundle
-from agnocli.transfer.batching import Parcel, ReadAhead, Sizer, batches
+from agnocli.transfer.batching import Load, Parcel, ReadAhead, Sizer, batches
 from agnocli.transfer.idset import IdSet
 from agnocli.transfer.ledger import Entry, Job, Ledger
 from agnocli.transfer.reading import Reading, patiently
@@ -61,23 +63,47 @@ class Pairs:
         return self._by_digest(wanted)
 
     def _from_source(self, copy: Readable, wanted: Wanted | None) -> Iterator[Verdict]:
-        for parcel in self._parcels(self._source, wanted):
-            ones = {one.session.session_id: one for one in parcel.bundles}
+        """While one parcel is compared, the copies of the next one are read."""
+        reading: tuple[Parcel[Load], Future[list[SessionBundle] | None]] | None = None
+        with ThreadPoolExecutor(1, thread_name_prefix="agnocli-read-copy") as reader:
+            for parcel in self._parcels(self._source, wanted):
+                if parcel.lazy:
+                    if reading is not None:
+                        yield from self._compared(copy, *reading)
+                    reading = None
+                    yield from patiently(partial(self._compare, copy, parcel))
+                    continue
+                begun = reader.submit(patiently, partial(_read_whole, copy, parcel))
+                if reading is not None:
+                    yield from self._compared(copy, *reading)
+                reading = parcel, begun
+            if reading is not None:
+                yield from self._compared(copy, *reading)
 
-            def compare(
-                parcel: Parcel = parcel, ones: dict[str, SessionBundle] = ones
-            ) -> list[Verdict]:
-                if parcel.spent:
-                    ones |= _again(self._source, ones)
-                parcel.spent = parcel.lazy
-                found = [
-                    self._verdict(ones[other.session.session_id], other)
-                    for other in _read(copy, list(ones))
-                ]
-                seen = {one.session_id for one in found}
-                return found + [_missing(ones[one]) for one in ones if one not in seen]
+    def _compared(
+        self,
+        copy: Readable,
+        parcel: Parcel[Load],
+        reading: Future[list[SessionBundle] | None],
+    ) -> list[Verdict]:
+        copies = reading.result()
+        if copies is None:
+            return patiently(partial(self._compare, copy, parcel))
+        return self._verdicts({one.session_id: one.bundle for one in parcel.loads}, copies)
 
-            yield from patiently(compare)
+    def _compare(self, copy: Readable, parcel: Parcel[Load]) -> list[Verdict]:
+        ones = {one.session_id: one.bundle for one in parcel.loads}
+        if parcel.spent:
+            ones |= _again(self._source, ones)
+        parcel.spent = parcel.lazy
+        return self._verdicts(ones, _read(copy, list(ones)))
+
+    def _verdicts(
+        self, ones: dict[str, SessionBundle], copies: Iterable[SessionBundle]
+    ) -> list[Verdict]:
+        found = [self._verdict(ones[one.session.session_id], one) for one in copies]
+        seen = {one.session_id for one in found}
+        return found + [_missing(ones[one]) for one in ones if one not in seen]
 
     def _from_copy(self, source: Readable, wanted: Wanted | None) -> Iterator[Verdict]:
         """The copy is read in its own order; what it has not is missing."""
@@ -111,9 +137,9 @@ class Pairs:
     ) -> Generator[SessionBundle, None, None]:
         return Reading(source, self._selection, wanted, self._unreadable).bundles()
 
-    def _parcels(self, source: Source, wanted: Wanted | None) -> Iterator[Parcel]:
+    def _parcels(self, source: Source, wanted: Wanted | None) -> Iterator[Parcel[Load]]:
         bundles = self._reading(source, wanted)
-        with closing(bundles), ReadAhead(bundles) as ahead:
+        with closing(bundles), ReadAhead(bundles, Load) as ahead:
             yield from batches(ahead, Sizer(COMPARED_BYTES))
 
     def _verdict(self, one: SessionBundle, other: SessionBundle) -> Verdict:
@@ -143,6 +169,16 @@ def _again(source: Source, ids: Iterable[str]) -> dict[str, SessionBundle]:
     wanted = frozenset(ids)
     found = source.scan(wanted=wanted.__contains__)
     return {bundle.session.session_id: bundle for _, bundle in found}
+
+
+def _read_whole(copy: Readable, parcel: Parcel[Load]) -> list[SessionBundle] | None:
+    """The copies of a parcel; None when one is too large to be held, which its source is not."""
+    found: list[SessionBundle] = []
+    for bundle in _read(copy, [one.session_id for one in parcel.loads]):
+        if not isinstance(bundle.runs, tuple):
+            return None
+        found.append(bundle)
+    return found
 
 
 def _read(copy: Readable, ids: list[str]) -> Iterator[SessionBundle]:

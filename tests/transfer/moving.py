@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ def move(
     options: TransferOptions | None = None,
     *,
     ledger_file: Path | None = None,
+    beside: Sequence[Any] = (),
     quarantine: Quarantine | None = None,
     restart: bool = False,
     observer: Observer = lambda progress: None,
@@ -32,6 +33,7 @@ def move(
             options,
             ledger,
             copy=target,
+            beside=beside,
             quarantine=quarantine,
             observer=observer,
         )

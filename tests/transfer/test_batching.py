@@ -13,6 +13,7 @@ from agnocli.transfer.batching import (
     LARGEST,
     PARCEL_BYTES,
     SMALLEST,
+    Load,
     ReadAhead,
     Sizer,
     batches,
@@ -35,7 +36,7 @@ def ids(bundles: list[SessionBundle]) -> list[str]:
 
 def test_parcels_hold_all_in_order_and_are_bounded() -> None:
     given = [weighing(f"s{number}", 40_000) for number in range(40)]
-    found = list(parcels(iter(given)))
+    found = list(parcels(map(Load, given)))
     assert [one for parcel in found for one in ids(parcel.bundles)] == ids(given)
     assert all(parcel.bytes < PARCEL_BYTES + 50_000 for parcel in found)
     assert len(found) == 6
@@ -43,9 +44,14 @@ def test_parcels_hold_all_in_order_and_are_bounded() -> None:
 
 def test_a_stream_is_alone_in_its_parcel_and_batch() -> None:
     given = [sample_bundle("a"), sample_bundle("b"), lazy("c"), lazy("d"), sample_bundle("e")]
-    assert [ids(one.bundles) for one in parcels(iter(given))] == [["a", "b"], ["c"], ["d"], ["e"]]
+    assert [ids(one.bundles) for one in parcels(map(Load, given))] == [
+        ["a", "b"],
+        ["c"],
+        ["d"],
+        ["e"],
+    ]
     given[2:4] = [lazy("c"), lazy("d")]
-    with ReadAhead(iter(given)) as ahead:
+    with ReadAhead(iter(given), Load) as ahead:
         found = [(ids(one.bundles), one.lazy) for one in batches(ahead, Sizer(LARGEST))]
     assert found == [(["a", "b"], False), (["c"], True), (["d"], True), (["e"], False)]
 
@@ -58,7 +64,7 @@ def test_nothing_is_drawn_while_a_stream_is_out() -> None:
             drawn.append(name)
             yield lazy(name)
 
-    with ReadAhead(source()) as ahead:
+    with ReadAhead(source(), Load) as ahead:
         for number, parcel in enumerate(ahead):
             assert len(list(parcel.bundles[0].runs)) == 1
             assert len(drawn) == number + 1
@@ -74,7 +80,7 @@ def test_no_more_than_some_bytes_are_drawn_ahead() -> None:
                 done.set()
             yield weighing(f"s{number}", PARCEL_BYTES)
 
-    with ReadAhead(source(), limit=10 * PARCEL_BYTES) as ahead:
+    with ReadAhead(source(), Load, limit=10 * PARCEL_BYTES) as ahead:
         steps = iter(ahead)
         next(steps)
         for _ in range(19):
@@ -90,7 +96,7 @@ def test_an_error_comes_after_what_was_drawn_before_it() -> None:
         raise ValueError("the source broke")
 
     seen: list[str] = []
-    with pytest.raises(ValueError, match="the source broke"), ReadAhead(source()) as ahead:
+    with pytest.raises(ValueError, match="the source broke"), ReadAhead(source(), Load) as ahead:
         for parcel in ahead:
             seen += ids(parcel.bundles)
     assert seen == []  # the parcel was not full: it never left
@@ -107,7 +113,7 @@ def test_leaving_early_closes_the_source_and_ends_the_thread() -> None:
             closed.set()
 
     before = active_count()
-    with ReadAhead(source()) as ahead:
+    with ReadAhead(source(), Load) as ahead:
         next(iter(ahead))
     assert closed.is_set()
     assert active_count() == before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from threading import active_count
+from threading import Barrier, Lock, active_count
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from agnocli.errors import (
     BackendUnavailableError,
     CodecError,
     JobError,
+    LayoutError,
     RecordRejectedError,
     SessionConflictError,
     SessionNotFoundError,
@@ -28,6 +29,7 @@ from agnocli.testing.records import (
     sample_run,
     sample_session,
 )
+from agnocli.transfer.engine import job_of
 from agnocli.transfer.ledger import Job, Ledger
 from agnocli.transfer.options import (
     Change,
@@ -577,3 +579,97 @@ def test_an_error_leaves_no_thread_behind(source: Backend, target: Backend) -> N
         patch.setattr("agnocli.transfer.copying.Copier._fits", Times(0, error, times=99))
         move(source, Through(target, write=Times(2, error, times=99)))
     assert active_count() == before
+
+
+# side by side
+
+
+class Watched:
+    """Counts the writes that go on at once; from the second on each waits for another beside it."""
+
+    def __init__(self) -> None:
+        self.number, self.going_on, self.most = 0, 0, 0
+        self._lock, self._pair = Lock(), Barrier(2)
+
+    def begin(self, bundles: list[SessionBundle]) -> None:
+        with self._lock:
+            self.number += 1
+            number = self.number
+            self.going_on += 1
+            self.most = max(self.most, self.going_on)
+        if number > 1 and all(isinstance(one.runs, tuple) for one in bundles):
+            self._pair.wait(30)
+
+    def end(self, result: object) -> None:
+        with self._lock:
+            self.going_on -= 1
+
+    def over(self, backend: Backend) -> Through:
+        return Through(backend, write=self.begin, written=self.end)
+
+
+def test_two_batches_are_written_at_once_but_the_first_is_written_alone(
+    source: Backend, target: Backend
+) -> None:
+    source.write(heavy(5))
+    watched = Watched()
+    sinks = [watched.over(target), watched.over(target)]
+    seen: list[int] = []
+    report = move(
+        source,
+        sinks[0],
+        TransferOptions(batch_bytes=SMALL),
+        beside=sinks[1:],
+        observer=lambda one: seen.append(one.sessions),
+    )
+    assert watched.most == 2
+    assert counts(report, "read", "written", "verified") == (5, 5, 5)
+    assert everything(target) == everything(source)
+    assert 5 in seen
+
+
+def test_a_batch_that_fails_takes_none_with_it_that_was_written_beside_it(
+    source: Backend, target: Backend, ledger_file: Path
+) -> None:
+    source.write(heavy(3))
+    both_there = Barrier(2)
+
+    def fail(bundles: list[SessionBundle]) -> None:
+        if bundles[0].session.session_id != "h00":
+            both_there.wait(30)
+        if bundles[0].session.session_id == "h01":
+            raise RecordRejectedError("nobody", "x", "y")
+
+    options = TransferOptions(batch_bytes=SMALL)
+    sinks = [Through(target, write=fail), Through(target, write=fail)]
+    with pytest.MonkeyPatch.context() as patch:
+        error = LayoutError("broken")
+        patch.setattr("agnocli.transfer.copying.Copier._fits", Times(0, error, times=99))
+        with pytest.raises(LayoutError):
+            move(source, sinks[0], options, beside=sinks[1:], ledger_file=ledger_file)
+    with Ledger(ledger_file, job_of(source, target, options)) as ledger:
+        assert [one.session_id for one in ledger.entries()] == ["h00", "h02"]
+    report = move(source, target, options, ledger_file=ledger_file)
+    assert counts(report, "written", "verified") == (3, 3)
+
+
+def test_a_stream_is_written_while_nothing_else_is(source: Backend, target: Backend) -> None:
+    runs = [
+        sample_run("h02x", number, run_data=document({"content": "y" * 2**20}))
+        for number in range(HELD_BYTES // 2**20 + 1)
+    ]
+    source.write([*heavy(5), SessionBundle(sample_session("h02x"), tuple(runs))])
+    alone: list[int] = []
+    watched = Watched()
+
+    def begin(bundles: Any) -> None:
+        watched.begin(bundles)
+        if bundles[0].session.session_id == "h02x":
+            alone.append(watched.going_on)
+
+    def sink() -> Through:
+        return Through(target, write=begin, written=watched.end)
+
+    move(source, sink(), TransferOptions(batch_bytes=SMALL), beside=[sink()])
+    assert alone == [1]
+    assert everything(target) == everything(source)

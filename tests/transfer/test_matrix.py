@@ -13,6 +13,7 @@ from agnocli.abc import Backend, Capabilities
 from agnocli.records import SessionBundle
 from agnocli.testing.records import Whole, contents, whole
 from agnocli.testing.tricky import holdable, tricky_sessions
+from agnocli.transfer.batching import SMALLEST
 from agnocli.transfer.options import TransferOptions, Verify
 from tests.transfer.moving import Kept, move
 from tests.transfer.places import KINDS, Place, place
@@ -56,12 +57,14 @@ def wanted(bundles: list[SessionBundle], can: Capabilities) -> dict[str, Whole]:
 def test_what_the_target_can_hold_arrives_unchanged_and_comes_back_unchanged(
     pair: tuple[Place, Place], tmp_path: Path
 ) -> None:
-    with pair[0].open() as source, pair[1].open() as target:
+    with pair[0].open() as source, pair[1].open() as target, pair[1].open() as second:
         source.setup()
         target.setup()
         held = fill(source)
         kept = Kept()
-        report = move(source, target, quarantine=kept)
+        beside = [second] if target.capabilities.writes_beside else []
+        small = TransferOptions(batch_bytes=SMALLEST)
+        report = move(source, target, small, beside=beside, quarantine=kept)
         fits = [one for one in held if holdable(one, target.capabilities)]
         refused = {one.session.session_id for one in held} - set(wanted(fits, common(target)))
         assert {one.session_id for one in report.set_aside} == refused

@@ -17,6 +17,7 @@ from agnocli.cli.commands import (
     session_inspect,
     session_removal,
     session_state,
+    session_summaries,
 )
 from agnocli.cli.context import App, not_empty, run
 from agnocli.cli.filters import Filtered
@@ -39,6 +40,7 @@ app.command(cls=Filtered)(session_removal.delete)
 app.command(cls=Filtered)(session_removal.prune)
 app.command(cls=Command)(session_removal.restore)
 app.add_typer(session_removal.trash, name="trash")
+app.command(cls=Filtered)(session_summaries.summarize)
 
 
 @app.command("list", cls=Filtered)
@@ -95,29 +97,3 @@ class _Pages:
 
     def _next(self) -> Page:
         return self._backend.find(msgspec.structs.replace(self._query, after=self.last.next))
-
-
-@app.command(cls=Command)
-def summarize(
-    context: typer.Context,
-    sessions: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="SESSION", help="Ids, names, beginnings of ids, or @last."),
-    ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="All sessions.")] = False,
-    stale: Annotated[
-        bool, typer.Option("--stale", help="Only those with turns that their summary lacks.")
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Of all turns anew, not of what is not covered yet.")
-    ] = False,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Who writes it; the agent's unless given.")
-    ] = None,
-    print_: Annotated[bool, typer.Option("--print", help="Print it, and store nothing.")] = False,
-) -> int:
-    """Have conversations summarized; stores and prints the summaries."""
-    from agnocli.cli.summarizing import Wanted, summarize
-
-    wanted = Wanted(sessions or [], all_ or (stale and not sessions), stale, force, model, print_)
-    return run(context, lambda one: summarize(one, wanted))

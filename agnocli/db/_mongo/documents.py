@@ -33,6 +33,7 @@ KINDS = ("agent", "team", "workflow")
 _DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 
 CAPABILITIES = Capabilities(
+    writes_beside=True,
     needs_setup=False,
     keeps_json_text=False,
     holds_nul_in_keys=False,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from operator import attrgetter
 
 from agnocli.abc import ConflictPolicy
 from agnocli.db.sql import reading, rows, writing
@@ -13,11 +14,14 @@ from agnocli.db.sql.statements import Statements
 from agnocli.layout import conflict
 from agnocli.layout.compare import BundleDigest
 from agnocli.layout.portable import fits
-from agnocli.records import SESSION_DOCUMENTS, Run, Session, SessionBundle
+from agnocli.records import SESSION_DOCUMENTS, Document, Run, Session, SessionBundle
 
 CHUNK_SESSIONS, CHUNK_BYTES = 1000, 8 * 2**20
 SMALL_RUN = 2048
 """Bytes. To make an index reads the whole table, which costs more than it saves where documents are larger."""
+
+
+_documents: Callable[[Session], tuple[Document | None, ...]] = attrgetter(*SESSION_DOCUMENTS)
 
 
 def chunks(bundles: Iterable[SessionBundle]) -> Iterator[list[SessionBundle]]:
@@ -33,7 +37,7 @@ def chunks(bundles: Iterable[SessionBundle]) -> Iterator[list[SessionBundle]]:
             yield [SessionBundle(session, chain(taken, rest))]
             continue
         chunk.append(SessionBundle(session, taken))
-        weight += _size(session) + sum(len(run.run_data) for run in taken)
+        weight += _size(session) + sum([len(run.run_data) for run in taken])
         if weight >= CHUNK_BYTES or len(chunk) == CHUNK_SESSIONS:
             yield chunk
             chunk, weight = [], 0
@@ -55,7 +59,7 @@ def _taken(runs: Iterable[Run]) -> tuple[tuple[Run, ...], Iterator[Run] | None]:
 
 
 def _size(session: Session) -> int:
-    return sum(len(getattr(session, one) or b"") for one in SESSION_DOCUMENTS)
+    return sum(map(len, filter(None, _documents(session))))
 
 
 def is_of_small_runs(chunk: Sequence[SessionBundle]) -> bool:

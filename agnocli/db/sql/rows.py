@@ -33,9 +33,9 @@ def to_session(row: Sequence[Any], found: Statements) -> Session:
     """What stands behind the columns is left out."""
     known = len(SESSION_COLUMNS)
     session_id, kind, agent, team, workflow, user, *documents, created, updated = row[:known]
-    data, of_agent, of_team, of_workflow, metadata, summary = (
-        legacy.unwrap(document(one)) for one in documents
-    )
+    data, of_agent, of_team, of_workflow, metadata, summary = [
+        None if one is None else legacy.unwrap(document(one)) for one in documents
+    ]
     return Session(
         session_id=session_id,
         session_type=kind,
