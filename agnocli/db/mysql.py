@@ -270,6 +270,7 @@ def dialect(database: str, *, create_schema: bool = True) -> Dialect:
         quote="`",
         # the driver sends bytes as binary, which is no JSON to MySQL
         bind_document="CONVERT({} USING utf8mb4)",
+        mark="SUM(CRC32({}))",
         bulk=_insert,
         lock_row=" FOR UPDATE",
         schema=database,

@@ -264,6 +264,8 @@ def dialect(schema: str, *, create_schema: bool = True) -> Dialect:
         ),
         # as an element of an array it is unpacked, but not yet printed
         size="pg_column_size(ARRAY[{}])",
+        # the transaction that wrote a row
+        mark="SUM(xmin::text::bigint)",
         bulk=_copy,
         check=reject_odd_numbers,
         lock_row=" FOR UPDATE",
@@ -314,6 +316,13 @@ class PostgresDb(SQLStore):
         with self._connections.reading() as cursor:
             found = self._statements(cursor)
             cursor.execute(f"VACUUM {found.sessions}, {found.runs}", [])
+
+    def version(self) -> str | None:
+        """The next transaction's number; None while one is under way that may still be committed."""
+        with self._connections.reading() as cursor:
+            cursor.execute("SELECT txid_current_snapshot()")
+            oldest, following, *_ = str(cursor.fetchone()[0]).split(":")
+        return following if oldest == following else None
 
     def _open_writer(self) -> _Connection:
         connection = self._connect()

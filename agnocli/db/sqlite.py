@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, unquote
+from zlib import crc32
 
 from msgspec.structs import replace
 
@@ -32,6 +34,10 @@ CACHE_KB, LOAD_CACHE_KB = 16 * 2**10, 32 * 2**10
 LOAD_PAGE = 8192
 _LOADED = 0x61676E6F
 """As the user_version of a file: a load has made it, and not yet turned it into WAL mode."""
+_CHECKSUM = "agnocli_checksum"
+"""An aggregate of our own."""
+_SETTLED = 1.0
+"""Seconds after which a file that is written again has another time for certain."""
 
 
 def _translate(error: Exception, address: str) -> AgnoCLIError:
@@ -138,6 +144,7 @@ DIALECT = Dialect(
     read_document="CAST({} AS BLOB)",
     bind_document="CAST({} AS TEXT)",
     size="LENGTH(CAST({} AS BLOB))",
+    mark=f"{_CHECKSUM}(CAST({{}} AS BLOB))",
     begin_write="BEGIN IMMEDIATE",
     check=no_check,
     is_duplicate=_is_duplicate,
@@ -187,6 +194,20 @@ class SqliteDb(SQLStore):
         except OSError:
             return True
         return not header or header[18:] == b"\2\2"
+
+    def version(self) -> str | None:
+        """Size and time of the files; None while they may be written again within what the clock can tell apart."""
+        found = []
+        for path in (self.path, Path(f"{self.path}-wal")):
+            try:
+                about = path.stat()
+            except FileNotFoundError:
+                continue
+            if about.st_size:
+                if abs(time.time() - about.st_mtime) < _SETTLED:
+                    return None
+                found.append((about.st_ino, about.st_size, about.st_mtime_ns))
+        return str(found)
 
     def _open_reader(self) -> sqlite3.Connection:
         if not self.path.exists():
@@ -321,12 +342,26 @@ class SqliteDb(SQLStore):
             check_same_thread=False,
         )
         connection.text_factory = _text
+        connection.create_aggregate(_CHECKSUM, 1, _Checksum)
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
 
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
+
+
+class _Checksum:
+    """Of values in whatever order."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def step(self, value: Any, /) -> None:
+        self._sum += crc32(value or b"")
+
+    def finalize(self) -> int:
+        return self._sum
 
 
 class _Connection(sqlite3.Connection):

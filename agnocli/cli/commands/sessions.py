@@ -11,6 +11,7 @@ import typer
 from agnocli.abc import Backend, Cursor, Page, SessionQuery, Sort
 from agnocli.cli import filters
 from agnocli.cli.commands import (
+    searching,
     session_context,
     session_edits,
     session_files,
@@ -26,9 +27,10 @@ from agnocli.cli.session_rows import COLUMNS, row
 from agnocli.cli.tagging import Tagging
 from agnocli.records import SessionInfo
 
-app = application("List, inspect, rename, delete, export and import conversations.")
+app = application("List, search, inspect, rename, delete, export and import conversations.")
 app.command("export", cls=Filtered)(session_files.export)
 app.command("import", cls=Command)(session_files.import_)
+app.command("search", cls=Command)(searching.search)
 app.command(cls=Command)(session_context.context)
 app.command(cls=Command)(session_inspect.inspect)
 app.command("show", cls=Command, hidden=True, help="The same as inspect.")(session_inspect.inspect)

@@ -111,6 +111,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     bind_document: str = "{}"
     size: str = "LENGTH({})"
     """The bytes of a document, or nearly so, without handing it over."""
+    mark: str = "SUM(LENGTH({}))"
+    """An aggregate that gives another number when a value of the column changes."""
     begin_write: str = "BEGIN"
     begin_read: tuple[str, ...] = ("BEGIN",)
     """From here to ROLLBACK all is read as of one moment, many rows by an index, and nothing waits for it."""
