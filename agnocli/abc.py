@@ -254,6 +254,23 @@ class Marked(Protocol):
         """The same as long as nothing at all was written; None where the engine cannot tell that at once."""
 
 
+@runtime_checkable
+class Auditable(Protocol):
+    """A backend that can tell which of its runs no session has."""
+
+    def orphans(self) -> Iterator[Run]:
+        """Runs whose session is not there, or does not know of them; whole, those of a session together, in order."""
+
+    def adopt(self, session: Session, run_ids: Sequence[str]) -> None:
+        """Give orphans of this session's id back to it, behind the runs it has; it is stored where it is not there.
+
+        All of its runs are numbered anew. RunNotFoundError names one that is no orphan of it, and nothing is done.
+        """
+
+    def delete_orphans(self, run_ids: Sequence[str]) -> int:
+        """Delete those of these runs that are orphans; returns how many. A run that a session has stays."""
+
+
 class Backend(Source, Readable, Searchable, Sink, Protocol):
     """A place that holds sessions. Safe to use from several threads and processes."""
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from agnocli.agent import configured, leaks
+from agnocli.agent import configured
 from agnocli.agent.recovery import Recovery
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def _advice(owner: Runnable, environ: Mapping[str, str]) -> Iterator[str]:
             f"up to {every - runs - 1} turns are neither in the last {runs} that are sent nor yet in the summary; "
             f"session_summary_num_runs={runs + 1} closes the gap"
         )
-    for place in leaks.secrets(owner.session_state or {}):
+    from agnocli.secrets import secret_places
+
+    for place in secret_places(owner.session_state or {}):
         yield f"session_state.{place} looks like a secret, and is stored as plain text"
 
 

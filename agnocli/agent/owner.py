@@ -19,10 +19,15 @@ def _process(pid: int) -> dict[str, Any]:
     return {"host": platform.node(), "pid": pid, "started": _start_time(pid)}
 
 
+def is_here(owner: Mapping[str, Any]) -> bool:
+    """Whether that process is, or was, of this machine."""
+    return bool(owner.get("host") == platform.node())
+
+
 def is_gone(owner: Mapping[str, Any]) -> bool:
     """Whether that process has certainly ended. One on another machine cannot be seen, so it has not."""
     pid = owner.get("pid")
-    if owner.get("host") != platform.node() or not isinstance(pid, int):
+    if not is_here(owner) or not isinstance(pid, int):
         return False
     try:
         os.kill(pid, 0)

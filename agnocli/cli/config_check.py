@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import NamedTuple
 
 from agnocli.agent.models.keys import model_with_key
 from agnocli.config import (
@@ -18,8 +19,17 @@ from agnocli.db.registry import open_backend
 from agnocli.errors import AgnoCLIError
 
 
-def problems(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
-    """One line each; every backend, agent and team is tried, none is connected to or asked."""
+class Problem(NamedTuple):
+    key: str
+    message: str
+    hint: str | None
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+def problems(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
+    """Every backend, agent and team is tried, none is connected to or asked."""
     yield from _try("default_backend", lambda: backend_config(config, None, environ))
     yield from _try("default_agent", lambda: agent_config(config, None, environ))
     for name in config.backends:
@@ -47,8 +57,8 @@ def _model(entry: AgentConfig | TeamConfig, environ: Mapping[str, str]) -> None:
         model_with_key(entry.model, entry.base_url, entry.api_key, environ)
 
 
-def _try(key: str, action: Callable[[], object]) -> Iterator[str]:
+def _try(key: str, action: Callable[[], object]) -> Iterator[Problem]:
     try:
         action()
     except AgnoCLIError as error:
-        yield f"{key}: {error.message}" + (f" ({error.hint})" if error.hint else "")
+        yield Problem(key, error.message, error.hint)

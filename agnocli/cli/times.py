@@ -10,6 +10,13 @@ from agnocli.errors import UsageError
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
+def seconds_of(text: str, flag: str) -> int:
+    """Seconds, as 90s, 15m, 36h, 7d, 2w."""
+    if match := re.fullmatch(r"(\d{1,9})([smhdw])", text):
+        return int(match[1]) * _UNITS[match[2]]
+    raise UsageError(f"{flag} {text!r} is no span of time", hint="as 90s, 15m, 36h, 7d or 2w")
+
+
 def moment(text: str | None, now: float) -> int | None:
     """Epoch seconds for `36h`, `7d`, `today`, `yesterday`, a date or an ISO time; local where no zone is given."""
     if text is None:

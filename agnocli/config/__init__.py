@@ -1,7 +1,7 @@
 """Which backends, agents and teams there are, and where each setting comes from.
 
     paths        the folders of XDG
-    model        Config, BackendConfig, AgentConfig, TeamConfig
+    model        Config, BackendConfig, AgentConfig, TeamConfig, Price
     load         a TOML file to a Config
     references   `${env:…}`, `${file:…}`, `${xdg:…}`, looked up when the value is used
     urls         a URL to a backend's type and options
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from agnocli.config.choose import agent_config, backend_config, team_config
 from agnocli.config.load import load_config
-from agnocli.config.model import AgentConfig, BackendConfig, Config, TeamConfig
+from agnocli.config.model import AgentConfig, BackendConfig, Config, Price, TeamConfig
 from agnocli.config.paths import cache_dir, config_dir, data_dir, state_dir
 from agnocli.config.precedence import origins, resolve
 from agnocli.config.secrets import masked, masked_url
@@ -27,6 +27,7 @@ __all__ = [
     "AgentConfig",
     "BackendConfig",
     "Config",
+    "Price",
     "TeamConfig",
     "agent_config",
     "backend_config",

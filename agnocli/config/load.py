@@ -15,6 +15,7 @@ from agnocli.config.model import (
     AgentConfig,
     BackendConfig,
     Config,
+    Price,
     TeamConfig,
     did_you_mean,
 )
@@ -27,10 +28,11 @@ from agnocli.errors import CodecError, ConfigError
 Entry = TypeVar("Entry", AgentConfig, TeamConfig)
 
 LOCAL_FILE = Path("agno.toml")
-_TABLES = ("backends", "agents", "teams")
+_TABLES = ("backends", "agents", "teams", "prices")
 _TOP = ("default_backend", "default_agent", *_TABLES)
 _LOOKED_UP = ("model", "base_url", "api_key")
 """Agent settings in which a `${…}` is a reference or a mistake; in prose it may be anything."""
+_KEY_PART = re.compile(r"\"([^\"]*)\"|'([^']*)'|([^.\"'\s]+)")
 
 
 def load_config(path: str | None, environ: Environ) -> Config:
@@ -88,6 +90,7 @@ class _File:
                 name: self._entry("agents", name, AgentConfig) for name in self._table("agents")
             },
             teams={name: self._entry("teams", name, TeamConfig) for name in self._table("teams")},
+            prices={name: self._price(name) for name in self._table("prices")},
             path=self.path,
             written=self.written,
         )
@@ -152,6 +155,14 @@ class _File:
         except CodecError as error:
             self.fail((*keys, "session_state"), error.message)
 
+    def _price(self, name: str) -> Price:
+        keys, written = ("prices", name), self._table("prices", name)
+        self._check_keys(keys, written, Price.__struct_fields__)
+        try:
+            return msgspec.convert(written, Price)
+        except msgspec.ValidationError as error:
+            self._misfit(keys, str(error))
+
     def _misfit(self, keys: tuple[str, ...], message: str) -> NoReturn:
         """msgspec says: Expected `str`, got `int` - at `$.tools[1]`."""
         reason, _, place = message.partition(" - at `$.")
@@ -204,7 +215,7 @@ def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
 
 
 def _key_parts(dotted: str) -> tuple[str, ...]:
-    return tuple(part.strip(" \"'") for part in dotted.split("."))
+    return tuple("".join(part) for part in _KEY_PART.findall(dotted))
 
 
 def _type_hint(name: str) -> str:

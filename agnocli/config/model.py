@@ -14,6 +14,7 @@ Mode = Literal["route", "coordinate", "broadcast"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+Amount = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class _Masked(msgspec.Struct, frozen=True):
@@ -74,6 +75,19 @@ class TeamConfig(_Answering, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mode: Mode = "coordinate"
 
 
+class Price(_Masked, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a million tokens of a model cost, in any currency.
+
+    `cached_input_per_m` is for input that the provider still had; without it such input costs what other input costs.
+    OpenAI counts it among the input tokens, Anthropic apart from them: `cached_apart`.
+    """
+
+    input_per_m: Amount
+    output_per_m: Amount
+    cached_input_per_m: Amount | None = None
+    cached_apart: bool = False
+
+
 class Config(_Masked, frozen=True, kw_only=True):
     """`path` is the file it was read from, None for the built-in defaults; `written` is what stood in it."""
 
@@ -82,6 +96,7 @@ class Config(_Masked, frozen=True, kw_only=True):
     backends: dict[str, BackendConfig] = {}
     agents: dict[str, AgentConfig] = {}
     teams: dict[str, TeamConfig] = {}
+    prices: dict[str, Price] = {}
     path: Path | None = None
     written: Mapping[str, Any] = {}
 

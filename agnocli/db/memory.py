@@ -171,6 +171,19 @@ class MemoryDb:
             self._rows.add(replace(session, updated_at=_now()), renumbered)
             return len(gone)
 
+    def orphans(self) -> Iterator[Run]:
+        """A run is kept with its session, so there are none."""
+        return iter(())
+
+    def adopt(self, session: Session, run_ids: Sequence[str]) -> None:
+        self._check_writable()
+        for run_id in run_ids:
+            raise RunNotFoundError(session.session_id, run_id)
+
+    def delete_orphans(self, run_ids: Sequence[str]) -> int:
+        self._check_writable()
+        return 0
+
     def inspect(self) -> BackendReport:
         with self._lock:
             sessions, runs = len(self._rows.sessions), len(self._rows.owners)

@@ -27,7 +27,7 @@ from agnocli.abc import (
     WriteResult,
 )
 from agnocli.config.secrets import masked_url
-from agnocli.db._mongo import agno_1, bulk, editing, listing, marking, reading, writing
+from agnocli.db._mongo import agno_1, bulk, editing, listing, marking, orphans, reading, writing
 from agnocli.db._mongo.documents import BLOB, CAPABILITIES, session_bson, to_session
 from agnocli.db._mongo.failures import translated
 from agnocli.db._mongo.locks import alone, in_transaction
@@ -294,6 +294,27 @@ class MongoDb:
         with translated(self.address, session_id=session_id, writing=True):
             self._check_there([session_id])
             return alone(self._place, [session_id], work)
+
+    def orphans(self) -> Iterator[Run]:
+        with translated(self.address):
+            yield from orphans.runs(self._place)
+
+    def adopt(self, session: Session, run_ids: Sequence[str]) -> None:
+        self._check_writable()
+        session_id = session.session_id
+
+        def work(transaction: ClientSession | None) -> None:
+            orphans.adopt(self._place, session, run_ids, transaction)
+
+        with translated(self.address, session_id=session_id, writing=True):
+            orphans.check(self._place, session_id, run_ids)
+            self._place.prepare()
+            alone(self._place, [session_id], work)
+
+    def delete_orphans(self, run_ids: Sequence[str]) -> int:
+        self._check_writable()
+        with translated(self.address, writing=True):
+            return orphans.delete(self._place, run_ids)
 
     def probe(self) -> None:
         self._check_writable()

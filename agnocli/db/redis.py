@@ -31,6 +31,7 @@ from agnocli.db._redis.connecting import PREFIX
 from agnocli.db._redis.editing import Editor
 from agnocli.db._redis.keys import RESERVED, Keys, can_be_key
 from agnocli.db._redis.listing import Listing
+from agnocli.db._redis.orphans import Orphans
 from agnocli.db._redis.reading import Reader, raw_id, text_of
 from agnocli.db._redis.report import report
 from agnocli.db._redis.rows import LARGEST
@@ -94,6 +95,7 @@ class RedisDb:
         self._bulk = Bulk(self._server, self._keys)
         self._listing = Listing(self._reader)
         self._editor = Editor(self._reader, self._expire, CAPABILITIES)
+        self._orphans = Orphans(self._reader, self._editor)
 
     @property
     def address(self) -> str:
@@ -212,6 +214,17 @@ class RedisDb:
     def delete_runs(self, session_id: str, run_ids: Sequence[str]) -> int:
         self._check_writable()
         return self._editor.delete_runs(session_id, run_ids)
+
+    def orphans(self) -> Iterator[Run]:
+        return self._orphans.runs()
+
+    def adopt(self, session: Session, run_ids: Sequence[str]) -> None:
+        self._check_writable()
+        self._orphans.adopt(session, run_ids)
+
+    def delete_orphans(self, run_ids: Sequence[str]) -> int:
+        self._check_writable()
+        return self._orphans.delete(run_ids)
 
     def probe(self) -> None:
         self._check_writable()

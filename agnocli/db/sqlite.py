@@ -15,6 +15,7 @@ from zlib import crc32
 from msgspec.structs import replace
 
 from agnocli.abc import Backend, Capabilities, Traces
+from agnocli.db.sql.absence import nothing_there
 from agnocli.db.sql.dialect import DBCursor, Dialect, no_check
 from agnocli.db.sql.options import text_options
 from agnocli.db.sql.store import SQLStore
@@ -211,7 +212,7 @@ class SqliteDb(SQLStore):
 
     def _open_reader(self) -> sqlite3.Connection:
         if not self.path.exists():
-            raise self._nothing_there()
+            raise nothing_there(self.address)
         if self._leaves_files_behind():
             connection = self._connect("rw")
             connection.execute("PRAGMA query_only = ON")
@@ -259,7 +260,7 @@ class SqliteDb(SQLStore):
 
     def _open_writer(self, create: bool) -> sqlite3.Connection:
         if not self.path.exists() and not create:
-            raise self._nothing_there()
+            raise nothing_there(self.address)
         if not self.path.exists() or not self.path.stat().st_size:
             self._create_file()
         connection = self._connect("rw")

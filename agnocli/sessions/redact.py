@@ -17,7 +17,7 @@ from agnocli import codec
 from agnocli.abc import Backend, Cursor, Page, SessionQuery, Wanted
 from agnocli.errors import CodecError
 from agnocli.records import SESSION_DOCUMENTS, Document, Run, Session, SessionBundle
-from agnocli.sessions.secrets import Detector
+from agnocli.secrets import Detector
 
 _KEPT = re.compile(r"(?:.*_)?(?:ids?|signatures?|encrypted_content|sha256)", re.IGNORECASE)
 _MEDIA = {"images", "audio", "videos", "files", "response_audio", "audio_output"}
@@ -58,7 +58,7 @@ class Redacted:
         self._backend.close()
 
     def _redacted(self, bundle: SessionBundle) -> SessionBundle:
-        cleaner = _Cleaner(self._detector)
+        cleaner = Cleaner(self._detector)
         session = cleaner.session(bundle.session)
         if isinstance(bundle.runs, tuple):
             runs: Any = tuple(map(cleaner.run, bundle.runs))
@@ -67,7 +67,7 @@ class Redacted:
             for again in self._backend.read([session_id]):
                 for run in again.runs:
                     cleaner.run(run)
-            runs = map(_Cleaner(self._detector).run, bundle.runs)
+            runs = map(Cleaner(self._detector).run, bundle.runs)
         if cleaner.found:
             self._found[session.session_id] = cleaner.found
             session = _marked(session, cleaner.found)
@@ -84,8 +84,8 @@ def _marked(session: Session, found: Mapping[str, int]) -> Session:
         return session
 
 
-class _Cleaner:
-    """Of one session; `found` counts by kind."""
+class Cleaner:
+    """Of one session; `found` counts by kind what was taken out."""
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector

@@ -9,6 +9,7 @@ For readable failures put `pytest.register_assert_rewrite("agnocli.testing")` in
 
 from __future__ import annotations
 
+from agnocli.testing.audit_suite import AuditSuite
 from agnocli.testing.base_suite import BackendHarness
 from agnocli.testing.concurrency_suite import ConcurrencySuite
 from agnocli.testing.editing_suite import EditingSuite
@@ -33,6 +34,7 @@ class BackendSuite(
     ValuesSuite,
     ScaleSuite,
     ConcurrencySuite,
+    AuditSuite,
 ):
     """Every promise of the contract; `capabilities` alone decides what differs between backends."""
 

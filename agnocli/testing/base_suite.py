@@ -30,6 +30,9 @@ class BackendHarness(Protocol):
     def add_column(self, table: Literal["sessions", "runs"], name: str) -> None:
         """Give the place a column of text that is not Agno's, where columns must be declared."""
 
+    def lose_session(self, session_id: str) -> bool:
+        """Take the record of a session away and leave its runs, as a crash does; False where there is no such thing."""
+
     def fingerprint(self) -> Mapping[str, str]:
         """What lies at the place, in a form that differs when a byte does; empty when nothing does."""
 

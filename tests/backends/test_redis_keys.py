@@ -476,3 +476,43 @@ def test_a_run_that_has_expired_is_left_out_and_its_place_is_closed(
     db.delete_runs("s", ["s.run-0"])
     assert numbered(db.runs("s")) == [(0, "s.run-2")]
     assert client.zrange("agno:runs:by_session:s", 0, -1) == ["s.run-2"]
+
+
+def test_runs_that_their_session_does_not_list_are_orphans_and_go_behind_its_own(
+    client: Any, open_db: Open
+) -> None:
+    """As an interrupted write on a cluster leaves them."""
+    db = open_db()
+    db.write([sample_bundle("s", 5)])
+    client.zrem("agno:runs:by_session:s", "s.run-1", "s.run-3")
+    assert [run.run_id for run in db.orphans()] == ["s.run-1", "s.run-3"]
+    before = client.get("agno:sessions:s")
+    db.adopt(sample_session("s", name="Another"), ["s.run-3", "s.run-1"])
+    assert list(db.orphans()) == []
+    order = ["s.run-0", "s.run-2", "s.run-4", "s.run-1", "s.run-3"]
+    assert numbered(db.runs("s")) == list(enumerate(order))
+    assert client.get("agno:sessions:s") == before
+
+
+def test_orphans_that_are_deleted_leave_no_key_and_no_place_in_a_set(
+    client: Any, open_db: Open
+) -> None:
+    db = open_db()
+    db.write([sample_bundle("s", 2), sample_bundle("t", 1)])
+    wanted = {key for key in client.keys("*") if "t" in key.rpartition(":")[2]}
+    client.delete("agno:sessions:s")
+    assert db.delete_orphans(["s.run-0", "s.run-1", "t.run-0"]) == 2
+    left = {key: client.smembers(key) for key in client.keys("agno:runs:index:*")}
+    assert set().union(*left.values()) == {"t.run-0"}
+    assert set(client.keys("agno:runs:*")) <= wanted | set(left)
+
+
+def test_a_record_that_nobody_can_read_is_no_orphan_and_hides_none(
+    client: Any, open_db: Open
+) -> None:
+    db = open_db()
+    db.write([sample_bundle("s", 2)])
+    client.delete("agno:sessions:s")
+    client.set("agno:runs:broken", "{nothing")
+    client.set("agno:runs:odd", '{"run_data": {}, "session_id": "s", "created_at": 1}')
+    assert [run.run_id for run in db.orphans()] == ["odd", "s.run-0", "s.run-1"]

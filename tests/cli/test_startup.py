@@ -40,8 +40,8 @@ OURS_THAT_WAIT = {
     "agnocli.cli.repl",
     "agnocli.db.sql.schema",
     "agnocli.formats",
+    "agnocli.secrets",
     "agnocli.sessions.redact",
-    "agnocli.sessions.secrets",
     "agnocli.testing",
 }
 PROBE = """

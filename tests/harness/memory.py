@@ -26,6 +26,9 @@ class Harness:
     def add_column(self, table: str, name: str) -> None:
         """Any column can be held."""
 
+    def lose_session(self, session_id: str) -> bool:
+        return False
+
     def fingerprint(self) -> Mapping[str, str]:
         return {}
 

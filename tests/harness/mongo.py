@@ -42,6 +42,11 @@ class Harness:
     def add_column(self, table: str, name: str) -> None:
         """Any field can be held."""
 
+    def lose_session(self, session_id: str) -> bool:
+        with self.client() as client:
+            client[self.database][SESSIONS].delete_one({"session_id": session_id})
+        return True
+
     def fingerprint(self) -> Mapping[str, str]:
         with self.client() as client:
             raw = client.get_database(self.database, codec_options=CodecOptions(RawBSONDocument))

@@ -67,6 +67,14 @@ class Harness:
         physical = {"sessions": SESSIONS, "runs": RUNS}[table]
         self.execute(f"ALTER TABLE {self.schema}.{physical} ADD COLUMN `{name}` VARCHAR(200)")
 
+    def lose_session(self, session_id: str) -> bool:
+        with self._cursor() as cursor:
+            cursor.execute("SET FOREIGN_KEY_CHECKS = 0")
+            cursor.execute(
+                f"DELETE FROM {self.schema}.{SESSIONS} WHERE session_id = %s", [session_id]
+            )
+        return True
+
     def fingerprint(self) -> Mapping[str, str]:
         where = "FROM information_schema.tables WHERE table_schema = %s"
         tables = self.execute(f"SELECT table_name {where}", self.schema)

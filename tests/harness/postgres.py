@@ -60,6 +60,15 @@ class Harness:
         physical = {"sessions": SESSIONS, "runs": RUNS}[table]
         self.execute(f'ALTER TABLE "{self.schema}".{physical} ADD COLUMN "{name}" VARCHAR')
 
+    def lose_session(self, session_id: str) -> bool:
+        with self._connected() as connection:
+            connection.execute("SET session_replication_role = replica")  # no trigger of a key
+            connection.execute(
+                f'DELETE FROM "{self.schema}".{SESSIONS} WHERE session_id = %s'.encode(),
+                [session_id],
+            )
+        return True
+
     def fingerprint(self) -> Mapping[str, str]:
         exists = self.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", self.schema)
         tables = self.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", self.schema)

@@ -45,6 +45,10 @@ class Harness:
         start = f"{self.prefix}:".encode()
         return sorted(key for key in self.client.scan_iter(count=10_000) if key.startswith(start))
 
+    def lose_session(self, session_id: str) -> bool:
+        self.client.delete(f"{self.prefix}:sessions:{session_id}")
+        return True
+
     def fingerprint(self) -> Mapping[str, str]:
         found = {}
         for key in self.keys():

@@ -33,6 +33,11 @@ class Harness:
         with closing(sqlite3.connect(self._file)) as connection:
             connection.execute(f'ALTER TABLE {physical} ADD COLUMN "{name}" VARCHAR')
 
+    def lose_session(self, session_id: str) -> bool:
+        with closing(sqlite3.connect(self._file)) as connection, connection:
+            connection.execute(f"DELETE FROM {SESSIONS} WHERE session_id = ?", [session_id])
+        return True
+
     def fingerprint(self) -> Mapping[str, str]:
         if not self._folder.exists():
             return {}

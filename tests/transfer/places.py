@@ -25,6 +25,10 @@ class Place:
         assert opener is not None
         return opener()
 
+    def lose_session(self, session_id: str) -> None:
+        """Its runs stay."""
+        assert self._harness.lose_session(session_id)
+
     @property
     def settings(self) -> str:
         """Its table in a configuration file."""

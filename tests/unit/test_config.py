@@ -13,6 +13,7 @@ from agnocli.config import (
     AgentConfig,
     BackendConfig,
     Config,
+    Price,
     agent_config,
     backend_config,
     cache_dir,
@@ -822,3 +823,29 @@ def test_importing_it_reads_no_toml_and_no_heavy_module() -> None:
 def test_every_public_name_is_there() -> None:
     for name in config_module.__all__:
         assert getattr(config_module, name)
+
+
+# prices
+
+
+def test_prices_are_read_by_model(write: Write) -> None:
+    config = write('[prices."openai:gpt-4.1"]\ninput_per_m = 2\noutput_per_m = 8.5\n')
+    assert config.prices == {"openai:gpt-4.1": Price(input_per_m=2.0, output_per_m=8.5)}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("input_per_m = 1", "object missing required field output_per_m"),
+        ("input_per_m = -1\noutput_per_m = 1", "input_per_m: expected float >= 0"),
+        ("input_per_m = '1'\noutput_per_m = 1", "input_per_m: expected float, got str"),
+        ("input = 1", "input: unknown key"),
+    ],
+)
+def test_a_price_that_is_none_is_an_error_with_its_line(
+    write: Write, text: str, message: str
+) -> None:
+    before = '[prices."a:b"]\ninput_per_m = 1\noutput_per_m = 1\n'
+    error = refused(lambda: write(f'{before}[prices."openai:gpt-4.1"]\n{text}\n'))
+    assert message in error.message
+    assert int(error.message.partition("line ")[2].partition(":")[0]) >= 4

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agnocli.config import AgentConfig, Config, TeamConfig, backend_config, load_config
+from agnocli.config import AgentConfig, Config, Price, TeamConfig, backend_config, load_config
 from agnocli.config.urls import TYPES
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
@@ -40,7 +40,7 @@ def keys(header: str) -> set[str]:
 def uncommented() -> str:
     """The example with every commented key and table in force."""
     text = EXAMPLE.read_text()
-    return re.sub(r"^# (?=[a-z_]+ = |\[[a-z]+\.[a-z]+\])", "", text, flags=re.MULTILINE)
+    return re.sub(r"^# (?=[a-z_]+ = |\[[a-z]+\.[a-z]+\]|\[prices)", "", text, flags=re.MULTILINE)
 
 
 def test_it_has_the_five_backends_under_the_names_of_their_types(example: Config) -> None:
@@ -89,6 +89,11 @@ def test_what_is_commented_out_is_valid_too(tmp_path: Path) -> None:
     assert set(written) == set(AgentConfig.__struct_fields__)
     assert set(config.written["teams"]["desk"]) == set(TeamConfig.__struct_fields__)
     assert {"scratch", "redis"} <= set(config.backends)
+    assert set(config.written["prices"]["openai:gpt-4o-mini"]) == set(Price.__struct_fields__)
+
+
+def test_no_price_is_in_force_that_the_user_did_not_give(example: Config) -> None:
+    assert example.prices == {}
 
 
 @pytest.mark.parametrize(

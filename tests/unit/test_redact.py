@@ -13,8 +13,8 @@ from agnocli import codec
 from agnocli.db.memory import MemoryDb
 from agnocli.errors import DriverMissingError
 from agnocli.records import NULL, Document, Run, SessionBundle
+from agnocli.secrets import Detector
 from agnocli.sessions.redact import Redacted
-from agnocli.sessions.secrets import Detector
 from agnocli.testing.records import document, sample_bundle, sample_run, sample_session
 
 # put together here, so that nobody's scanner takes them for leaks

@@ -63,7 +63,7 @@ def check(context: typer.Context) -> int:
 def _check(app: App) -> int:
     from agnocli.cli.config_check import problems
 
-    found = list(problems(app.config, app.environ))
+    found = [str(one) for one in problems(app.config, app.environ)]
     place = str(app.config.path or "built-in defaults")
     if not app.json({"path": place, "ok": not found, "problems": found}):
         for problem in found:

@@ -18,7 +18,9 @@ from agnocli.cli.commands import (
     session_inspect,
     session_removal,
     session_state,
+    session_stats,
     session_summaries,
+    session_verify,
 )
 from agnocli.cli.context import App, not_empty, run
 from agnocli.cli.filters import Filtered
@@ -31,6 +33,8 @@ app = application("List, search, inspect, rename, delete, export and import conv
 app.command("export", cls=Filtered)(session_files.export)
 app.command("import", cls=Command)(session_files.import_)
 app.command("search", cls=Command)(searching.search)
+app.command("stats", cls=Command)(session_stats.stats)
+app.command("verify", cls=Command)(session_verify.verify)
 app.command(cls=Command)(session_context.context)
 app.command(cls=Command)(session_inspect.inspect)
 app.command("show", cls=Command, hidden=True, help="The same as inspect.")(session_inspect.inspect)

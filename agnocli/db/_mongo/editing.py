@@ -184,7 +184,7 @@ def delete_runs(
             raise RunNotFoundError(session_id, run_id)
     _remove(place, document, list(gone), transaction)
     kept = [run.run_id for run in order if run.run_id not in gone]
-    _renumber(place, kept, {run.run_id: run.run_index for run in light}, transaction)
+    renumber(place, kept, {run.run_id: run.run_index for run in light}, transaction)
     _left(place, session_id, now, transaction)
     return len(gone)
 
@@ -205,7 +205,7 @@ def _remove(
         place.sessions.update_one({"session_id": session_id}, changes, session=transaction)
 
 
-def _renumber(
+def renumber(
     place: Place,
     order: Sequence[str],
     stored: Mapping[str, int | None],

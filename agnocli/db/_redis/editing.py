@@ -45,12 +45,12 @@ LOCK_SECONDS = 30
 class Editor:
     def __init__(self, reader: Reader, expire: int | None, can: Capabilities) -> None:
         self._reader, self._server, self._keys = reader, reader.server, reader.keys
-        self._expire, self._can = expire, can
+        self._expire, self.can = expire, can
 
     def append_run(self, run: Run) -> Run:
         check_id(run)
-        reject_unholdable(run, self._can)
-        return self._settled([run.session_id], lambda: self._append(run))
+        reject_unholdable(run, self.can)
+        return self.settled([run.session_id], lambda: self._append(run))
 
     def _append(self, run: Run) -> tuple[Changes, Run]:
         session_key = self._keys.session(run.session_id)
@@ -96,8 +96,8 @@ class Editor:
         changes.set(self._keys.session(session.session_id), rows.text(dated, session))
 
     def put_run(self, run: Run) -> None:
-        reject_unholdable(run, self._can)
-        self._settled([run.session_id], lambda: (self._put(run), None))
+        reject_unholdable(run, self.can)
+        self.settled([run.session_id], lambda: (self._put(run), None))
 
     def _put(self, run: Run) -> Changes:
         key, runs_key = self._keys.run(run.run_id), self._keys.runs_of(run.session_id)
@@ -136,7 +136,7 @@ class Editor:
             if name not in SESSION_COLUMNS or name == "session_id":
                 raise UsageError(f"a session has no column {name!r} that can be changed")
         dated = {"updated_at": now(), **changes}
-        return self._settled([session_id], lambda: self._update(session_id, dated, expected))
+        return self.settled([session_id], lambda: self._update(session_id, dated, expected))
 
     def _update(self, session_id: str, values: Values, expected: Values) -> tuple[Changes, Session]:
         key = self._keys.session(session_id)
@@ -150,7 +150,7 @@ class Editor:
                     hint="try again",
                 )
         wanted = replace(session, **values)
-        reject_unholdable(wanted, self._can)
+        reject_unholdable(wanted, self.can)
         new = {**members, **{name: rows.member(name, one) for name, one in values.items()}}
         stored = rows.text(new, session)
         changed, _ = self._reader.parse(session_id, stored)
@@ -167,7 +167,7 @@ class Editor:
         ids = list(dict.fromkeys(session_ids))
         for session_id in ids:
             self._reader.record(session_id)
-        return self._settled(ids, lambda: (self._delete(ids), len(ids))) if ids else 0
+        return self.settled(ids, lambda: (self._delete(ids), len(ids))) if ids else 0
 
     def _delete(self, session_ids: Sequence[str]) -> Changes:
         changes = Changes(self._keys)
@@ -185,14 +185,14 @@ class Editor:
 
     def delete_runs(self, session_id: str, run_ids: Sequence[str]) -> int:
         gone = list(dict.fromkeys(run_ids))
-        return self._settled([session_id], lambda: (self._delete_runs(session_id, gone), len(gone)))
+        return self.settled([session_id], lambda: (self._delete_runs(session_id, gone), len(gone)))
 
     def _delete_runs(self, session_id: str, gone: Sequence[str]) -> Changes:
         text = self._reader.record(session_id)
         session, members = self._reader.parse(session_id, text)
         blob = [run.run_id for run in self._reader.blob(session, members)]
         snapshot = self._reader.run_ids(session_id)
-        ordered = self._stored_order(session_id)
+        ordered = self.stored_order(session_id)
         for run_id in gone:
             if run_id not in ordered and run_id not in blob:
                 raise RunNotFoundError(session_id, run_id)
@@ -201,9 +201,9 @@ class Editor:
         changes.in_order(self._keys.runs_of(session_id), snapshot)
         for run_id in gone:
             if run_id in ordered:
-                self._drop(changes, ordered[run_id])
+                self.drop(changes, ordered[run_id])
         kept = [one for one in dict.fromkeys([*blob, *ordered]) if one not in set(gone)]
-        self._renumber(changes, kept, ordered)
+        self.renumber(changes, kept, ordered)
         for member in snapshot:
             if text_of(member) not in ordered:  # its record has expired
                 changes.unrank(self._keys.runs_of(session_id), member)
@@ -213,17 +213,17 @@ class Editor:
         self._date(changes, session, members)
         return changes
 
-    def _stored_order(self, session_id: str) -> dict[str, Run]:
+    def stored_order(self, session_id: str) -> dict[str, Run]:
         """Runs with a key of their own, in order, without their bodies."""
         runs = self._reader.stored_runs(session_id)
         return {run.run_id: replace(run, run_data=Document(b"null")) for run in runs}
 
-    def _drop(self, changes: Changes, run: Run) -> None:
+    def drop(self, changes: Changes, run: Run) -> None:
         changes.unlist_from(self._keys.run_traces(run), run.run_id)
         changes.unrank(self._keys.runs_of(run.session_id), raw_id(run.run_id))
         changes.remove(self._keys.run(run.run_id))
 
-    def _renumber(self, changes: Changes, kept: Sequence[str], ordered: Mapping[str, Run]) -> None:
+    def renumber(self, changes: Changes, kept: Sequence[str], ordered: Mapping[str, Run]) -> None:
         moved = [
             (run_id, index)
             for index, run_id in enumerate(kept)
@@ -250,7 +250,7 @@ class Editor:
 
     # taking turns
 
-    def _settled(
+    def settled(
         self, session_ids: Iterable[str], attempt: Callable[[], tuple[Changes, Result]]
     ) -> Result:
         deadline = time.monotonic() + PATIENCE

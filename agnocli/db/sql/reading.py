@@ -9,7 +9,7 @@ from itertools import islice
 
 from agnocli.abc import HELD_BYTES, Wanted
 from agnocli.db.sql import rows
-from agnocli.db.sql.dialect import DBCursor, Dialect
+from agnocli.db.sql.dialect import DBCursor, Dialect, Statement
 from agnocli.db.sql.statements import Statements
 from agnocli.errors import CodecError
 from agnocli.layout import legacy
@@ -163,12 +163,23 @@ def all_runs(
 def stream_runs(
     cursor: DBCursor, found: Statements, session_id: str, each: Moment = nullcontext
 ) -> Iterator[Run]:
-    """Rows of the runs table, oldest first, by way of their ids: so the database sorts no bodies, and nothing is
-    left half-read while the reader takes its time."""
-    if not found.has_runs:
-        return
+    """Rows of the runs table, oldest first."""
+    if found.has_runs:
+        yield from _streamed(cursor, found, found.run_places(session_id), each)
+
+
+def orphans(cursor: DBCursor, found: Statements, each: Moment) -> Iterator[Run]:
+    if found.has_runs:
+        yield from _streamed(cursor, found, found.orphan_places(), each)
+
+
+def _streamed(
+    cursor: DBCursor, found: Statements, places: Statement, each: Moment
+) -> Iterator[Run]:
+    """Runs by way of their ids: so the database sorts no bodies, and nothing is left half-read while the reader takes
+    its time."""
     with each():
-        groups = list(_run_groups(cursor, found, session_id))
+        groups = list(_groups_of(cursor, found, places))
     for ids in groups:
         with each():
             cursor.execute(found.runs_called(len(ids)), ids)
@@ -176,10 +187,10 @@ def stream_runs(
         yield from (called[one] for one in ids if one in called)
 
 
-def _run_groups(cursor: DBCursor, found: Statements, session_id: str) -> Iterator[list[str]]:
+def _groups_of(cursor: DBCursor, found: Statements, statement: Statement) -> Iterator[list[str]]:
     group: list[str] = []
     weight = 0
-    with closing(rows.stream(cursor, found, [found.run_places(session_id)])) as places:
+    with closing(rows.stream(cursor, found, [statement])) as places:
         for run_id, size in places:
             full = len(group) == found.dialect.max_parameters or weight + size > RUN_BYTES
             if group and full:

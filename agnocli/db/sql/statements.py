@@ -153,6 +153,33 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
             [session_id],
         )
 
+    def orphan_places(self) -> Statement:
+        """(run_id, bytes of the document) of runs without a session, those of a session together, oldest first."""
+        return (
+            f"SELECT run_id, {self._size('run_data')} FROM {self.runs} WHERE {self._has_no_session}"
+            f" ORDER BY session_id, {self._oldest_first}",
+            [],
+        )
+
+    @property
+    def _has_no_session(self) -> str:
+        return (
+            f"NOT EXISTS (SELECT 1 FROM {self.sessions} AS owner"
+            f" WHERE owner.session_id = {self.runs}.session_id)"
+        )
+
+    def orphans_of(self, session_id: str) -> Statement:
+        """Their ids."""
+        mark = self.dialect.placeholder
+        return (
+            f"SELECT run_id FROM {self.runs} WHERE session_id = {mark} AND {self._has_no_session}",
+            [session_id],
+        )
+
+    def delete_orphan(self) -> str:
+        mark = self.dialect.placeholder
+        return f"DELETE FROM {self.runs} WHERE run_id = {mark} AND {self._has_no_session}"
+
     def runs_called(self, number: int) -> str:
         """Runs by id, in no order."""
         return f"SELECT {self._run_list} FROM {self.runs} WHERE run_id IN ({self._marks(number)})"

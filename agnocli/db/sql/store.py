@@ -20,6 +20,7 @@ from agnocli.abc import (
     WriteResult,
 )
 from agnocli.db.sql import batches, finding, indexes, inserting, marking, reading, rows, writing
+from agnocli.db.sql.absence import absence
 from agnocli.db.sql.connections import Connections
 from agnocli.db.sql.dialect import Connection, DBCursor, Dialect, as_declared
 from agnocli.db.sql.statements import Statements
@@ -116,7 +117,7 @@ class SQLStore:
         sessions = self._dialect.table_columns(cursor, self._tables.sessions)
         runs = self._dialect.table_columns(cursor, self._tables.runs)
         if not sessions:
-            self._explain_absence(cursor)
+            raise absence(cursor, self._dialect, self._tables, self._address)
         self._check_columns(sessions, runs)
         return Statements(self._dialect, self._tables, sessions, runs, self._limits(cursor))
 
@@ -133,24 +134,6 @@ class SQLStore:
                     f"{self._address}: table {table!r} is not Agno 2's or 3's: it has no column {missing[0]!r}",
                     hint="choose another table with session_table",
                 )
-
-    def _explain_absence(self, cursor: DBCursor) -> None:
-        others = self._dialect.table_names(cursor)
-        if not others:
-            raise self._nothing_there()
-        if old := rows.agno_1_tables(cursor, self._dialect, others):
-            named = [f"table {one!r}" for one in old]
-            raise legacy.agno_1(self._address, named, hint=legacy.MIGRATE + legacy.BESIDE)
-        raise LayoutError(
-            f"{self._address} has no table {self._tables.sessions!r}; it has {', '.join(others[:5])}",
-            hint="is it another program's? name the right table with session_table, or make Agno's tables there: agno backends init",
-        )
-
-    def _nothing_there(self) -> BackendNotSetUpError:
-        return BackendNotSetUpError(
-            f"nothing has been stored at {self._address} yet",
-            hint="the first `agno chat` makes it; `agno backends list` shows where else to look",
-        )
 
     def setup(self) -> None:
         columns = self._dialect.table_columns
@@ -301,6 +284,10 @@ class SQLStore:
     def find(self, query: SessionQuery) -> Page:
         return finding.find(self._connections, self._statements, query)
 
+    def orphans(self) -> Iterator[Run]:
+        with self._looking() as (cursor, found, each):
+            yield from reading.orphans(cursor, found, each)
+
     def inspect(self) -> BackendReport:
         with self._connections.reading() as cursor:
             found = self._statements(cursor)
@@ -380,6 +367,14 @@ class SQLStore:
             lambda cursor: writing.delete_runs(
                 cursor, self._statements(cursor), session_id, run_ids, now()
             )
+        )
+
+    def adopt(self, session: Session, run_ids: Sequence[str]) -> None:
+        self._edit(lambda cursor: writing.adopt(cursor, self._editable(cursor), session, run_ids))
+
+    def delete_orphans(self, run_ids: Sequence[str]) -> int:
+        return self._edit(
+            lambda cursor: writing.delete_orphans(cursor, self._editable(cursor), run_ids)
         )
 
     def probe(self) -> None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from agnocli.db.sql import rows
 from agnocli.db.sql.dialect import DBCursor, Dialect
-from agnocli.db.sql.inserting import insert_run, refusals, run_taken_for
+from agnocli.db.sql.inserting import insert_run, insert_session, refusals, run_taken_for
 from agnocli.db.sql.statements import BLOB, Statements
 from agnocli.errors import (
     RunNotFoundError,
@@ -121,6 +121,28 @@ def delete_runs(
     _renumber(cursor, found, order, stored)
     _date(cursor, found, session_id, now)
     return len(gone)
+
+
+def adopt(cursor: DBCursor, found: Statements, session: Session, run_ids: Sequence[str]) -> None:
+    """Its row is all that the runs of a session lack."""
+    cursor.execute(*found.orphans_of(session.session_id))
+    known = {run_id for (run_id,) in cursor.fetchall()}
+    for run_id in run_ids:
+        if run_id not in known:
+            raise RunNotFoundError(session.session_id, run_id)
+    insert_session(cursor, found, session)
+    stored = {
+        run_id: index for run_id, index, _ in rows.run_order(cursor, found, session.session_id)
+    }
+    _renumber(cursor, found, list(stored), stored)
+
+
+def delete_orphans(cursor: DBCursor, found: Statements, run_ids: Sequence[str]) -> int:
+    gone = 0
+    for run_id in dict.fromkeys(run_ids):
+        cursor.execute(found.delete_orphan(), [run_id])
+        gone += cursor.rowcount
+    return gone
 
 
 def _renumber(
