@@ -19,6 +19,7 @@
     ├── FileFormatError               a session file that is cut off, altered or of another kind
     ├── RecordRejectedError           a backend cannot hold this record unchanged
     ├── JobError                      a transfer that another one is at work on, or whose ledger cannot be used
+    ├── UndoneError                   a turn that was taken back and cannot be kept for /redo, or read again
     ├── CodecError                    bytes that are not a JSON document
     ├── ConfirmationRequiredError     a question with nobody to answer it
     └── ModelError                    the model, or the way to it
@@ -136,6 +137,10 @@ class RecordRejectedError(AgnoCLIError):
 
 
 class JobError(AgnoCLIError):
+    pass
+
+
+class UndoneError(AgnoCLIError):
     pass
 
 

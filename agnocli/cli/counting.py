@@ -75,7 +75,7 @@ def count(app: App, wanted: Wanted) -> int:
     by = wanted.by or ((Dimension.DAY,) if wanted.chart else ())
     query = wanted.query or SessionQuery()
     found = Statistics(
-        by, prices=app.config.prices, named=_called(), since=query.since, until=query.until
+        by, prices=app.config.prices, named=called(), since=query.since, until=query.until
     )
     whole = (
         _counted_everywhere(app, wanted, found)
@@ -92,7 +92,7 @@ def count(app: App, wanted: Wanted) -> int:
     return ExitStatus.OK if whole else ExitStatus.PARTIAL
 
 
-def _called() -> Named:
+def called() -> Named:
     """A model as the configuration calls it, by what Agno stores of it."""
     from agnocli.agent.models.providers import PROVIDERS
 

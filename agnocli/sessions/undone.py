@@ -12,14 +12,10 @@ import msgspec
 
 from agnocli.abc import Backend
 from agnocli.config.paths import state_dir
-from agnocli.errors import AgnoCLIError, RecordRejectedError
+from agnocli.errors import RecordRejectedError, UndoneError
 from agnocli.records import Run
 
 _SUFFIX = ".turn"
-
-
-class UndoneError(AgnoCLIError):
-    """A turn cannot be kept, or one that was kept cannot be read."""
 
 
 class Undone(msgspec.Struct, frozen=True, kw_only=True):

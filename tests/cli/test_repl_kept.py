@@ -285,3 +285,45 @@ def test_nothing_is_asked_of_the_backend_before_something_is_said(
     for line in ("/edit ", "/copy ", "/state get ", "/switch "):
         assert offered(talk, line) == []
     assert not agno.database.exists()
+
+
+# search and cost
+
+
+def test_search_finds_what_was_said_in_any_session(prompt: Prompt, agno: Agno) -> None:
+    prompt("the tea is from Hangzhou", session="first")
+    prompt("coffee", session="second")
+
+    prompt("/search hangzhou", "/search nowhere", '/search "is from" tea', session="second")
+
+    hits = [line for line in prompt.out.splitlines() if line.startswith("first")]
+    assert len(hits) >= 2
+    assert "Hangzhou" in hits[0]
+    assert "nothing found" in prompt.err
+
+
+def test_search_at_a_session_that_is_not_saved_leaves_no_index(prompt: Prompt, agno: Agno) -> None:
+    prompt("the tea is from Hangzhou", "/search Hangzhou", save=False)
+
+    assert "Hangzhou" in prompt.out.split("/search")[-1]
+    assert not list(agno.home.rglob("*search*"))
+
+
+def test_cost_is_told_by_the_users_own_prices(prompt: Prompt, agno: Agno, serve: Serve) -> None:
+    server = serve(Answer("one", usage=(1_000_000, 200_000)))
+    agno.configure('[prices."openai:m"]\ninput_per_m = 0.25\noutput_per_m = 2.0\n')
+
+    prompt("a", "/model echo", "b", "/cost", model=at(server)[1])
+
+    told = prompt.out.splitlines()[-3:]
+    assert told[0].split() == ["openai:m", "1,000,000", "in,", "200,000", "out", "cost", "0.6500"]
+    assert told[1].startswith("echo:echo ")
+    assert told[2].startswith("together ")
+    assert "no price for echo:echo: [prices] of the configuration has them" in prompt.err
+
+
+def test_without_prices_the_tokens_are_told(prompt: Prompt, agno: Agno) -> None:
+    prompt("a", "/cost")
+
+    assert prompt.out.splitlines()[-1].startswith("echo:echo  1 in, ")
+    assert "cost" not in prompt.out.splitlines()[-1]

@@ -157,7 +157,7 @@ def test_a_history_that_cannot_be_written_is_said_once(prompt: Prompt, agno: Agn
     ("typed", "lines"),
     [
         ("/tok\t", ["/tokens"]),
-        ("/se\t", ["/sessions "]),
+        ("/sess\t", ["/sessions "]),
         ("/sw\tLis\t", ["/switch Lisbon"]),
         ("/model ech\t", ["/model echo"]),
         ("/model groq\t", ["/model groq:"]),

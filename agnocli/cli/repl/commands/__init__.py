@@ -6,6 +6,7 @@ sessions  which session is talked in: new, switch, fork, and what is done with o
 turns     what was said: shown, copied, taken back, asked again
 asking    what the next turn is asked with: model, system prompt, tools, files
 stored    what is kept beside the words: state, summary; and exports
+spending  tokens and cost
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from agnocli.cli.repl.commands import asking, general, sessions, stored, turns
+from agnocli.cli.repl.commands import asking, general, sessions, spending, stored, turns
 from agnocli.cli.repl.commands.command import Command
 from agnocli.errors import UsageError
 
@@ -27,6 +28,7 @@ GROUPS = {
     "what was said": turns.COMMANDS,
     "what is asked": asking.COMMANDS,
     "what is kept": stored.COMMANDS,
+    "what it took": spending.COMMANDS,
     "the program": general.COMMANDS,
 }
 COMMANDS = {one.name: one for group in GROUPS.values() for one in group}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -74,6 +75,28 @@ def _sessions(repl: Repl, query: str) -> None:
         repl.app.note("these are the latest; /sessions QUERY finds others")
 
 
+def _search(repl: Repl, text: str) -> None:
+    """Words as a shell takes them: what stands in quotes is found as it stands."""
+    from agnocli.cli.searching import Telling, columns, rows
+    from agnocli.sessions.search import Pattern, SearchQuery, indexes, look
+
+    app, talk = repl.app, repl.talk
+    try:
+        terms = tuple(shlex.split(text))
+    except ValueError:
+        terms = (text,)
+    chosen = SessionQuery(user_id=talk.options.user)
+    query = SearchQuery(terms=terms, sessions=chosen, context=app.terminal.width * 2 // 3)
+    folder = indexes(app.environ) if talk.options.save else None
+    with Telling(app, talk.backend) as watcher:
+        found = look(talk.backend, query, folder=folder, watcher=watcher)
+    app.list(rows(app, found.hits, talk.backend_name), columns(Pattern(query)))
+    if not found.total:
+        app.note("nothing found")
+    elif len(found.hits) < found.total:
+        app.note(f"the best {len(found.hits)} of {found.total:,}; more words find less")
+
+
 def _rename(repl: Repl, name: str) -> None:
     repl.talk.rename(name)
     later = "" if repl.talk.stored else ", once something is said"
@@ -128,8 +151,9 @@ COMMANDS = (
     Command("switch", "SESSION", "go on with another session", _switch, sessions_here),
     Command("fork", "[TURN] [NAME]", "go on in a copy, of all or up to a turn", _fork),
     Command("sessions", "[QUERY]", "list stored sessions", _sessions),
+    Command("search", "TEXT", "find words in all that was said", _search),
     Command("rename", "NAME", "name this session", _rename),
-    Command("tag", "[+TAG -TAG]", "show or change the tags of this session", _tag),
+    Command("tag", "[+TAG -TAG]", "show or change its tags", _tag),
     Command("delete", "", "move this session to the trash", _delete),
     Command("info", "", "what is known of this session", _info),
 )

@@ -112,34 +112,10 @@ def _formats(talk: Talk, argument: str) -> Iterator[Candidate]:
     yield from ((f"{one} ", "") for one in FORMATS)
 
 
-def _tokens(repl: Repl, argument: str) -> None:
-    from agnocli.messages import data
-    from agnocli.sessions.turns import last_turn
-
-    talk = repl.talk
-    turn = last_turn(talk.backend, talk.session_id, own=repl.own_runs)
-    session = codec.members(talk.backend.get(talk.session_id).session_data)
-    sys.stdout.write(f"last turn  {_counted(data(turn.run).get('metrics'))}\n")
-    sys.stdout.write(f"session    {_counted(session.get('session_metrics'))}\n")
-
-
-def _counted(metrics: object) -> str:
-    """Tokens as the provider counted them."""
-    counts = metrics if isinstance(metrics, dict) else {}
-    names = {"input_tokens": "in", "output_tokens": "out", "total_tokens": "together"}
-    parts = [
-        f"{counts[name]:,} {word}"
-        for name, word in names.items()
-        if isinstance(counts.get(name), int)
-    ]
-    return ", ".join(parts) or "unknown: the provider did not count"
-
-
 COMMANDS = (
     Command(
         "state", "[get K|set K V|unset K]", "show or change the session's state", _state, _keys
     ),
     Command("summary", "[refresh]", "show the summary, or make it anew", _summary),
-    Command("tokens", "", "what the provider counted", _tokens),
     Command("export", "[FORMAT] [FILE]", "write this session into a file", _export, _formats),
 )
