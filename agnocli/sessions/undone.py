@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from agnocli.abc import Backend
-from agnocli.config.paths import state_dir
+from agnocli.config.paths import Environ, state_dir
 from agnocli.errors import RecordRejectedError, UndoneError
 from agnocli.records import Run
 
@@ -121,6 +121,15 @@ def journal(backend: Backend, session_id: str) -> Journal:
     """Of a session that is kept in memory, in memory."""
     if not backend.capabilities.durable:
         return Journal(None)
-    place = f"{backend.address}\0{session_id}".encode("utf-8", "surrogatepass")
-    name = blake2b(place, digest_size=16).hexdigest()
-    return Journal(state_dir() / "undone" / name)
+    return Journal(_folder(backend.address, session_id))
+
+
+def forget(environ: Environ, address: str, session_ids: Iterable[str]) -> None:
+    """Leave nothing of what was taken back in these sessions of a backend."""
+    for session_id in session_ids:
+        Journal(_folder(address, session_id, environ)).forget()
+
+
+def _folder(address: str, session_id: str, environ: Environ | None = None) -> Path:
+    place = f"{address}\0{session_id}".encode("utf-8", "surrogatepass")
+    return state_dir(environ) / "undone" / blake2b(place, digest_size=16).hexdigest()
