@@ -39,10 +39,10 @@ def prompt(agno: Agno, capsys: pytest.CaptureFixture[str]) -> Prompt:
 @pytest.fixture
 def shop(agno: Agno) -> Agno:
     agno.configure(
-        'default_agent = "shop"\n[agents.shop]\ntools = ["shelf:add_item", "shelf:clear"]\n'
+        'default_agent = "shop"\n[agents.shop]\ntools = ["cellar:add_item", "cellar:clear"]\n'
         'session_state = { currency = "EUR" }\nadd_session_state_to_context = true\n'
     )
-    (agno.config.parent / "shelf.py").write_text(TOOLS)
+    (agno.config.parent / "cellar.py").write_text(TOOLS)
     return agno
 
 

@@ -198,8 +198,8 @@ def add_item(item: str, run_context) -> str:
 
 @pytest.fixture
 def shop(agno: Agno) -> Agno:
-    agno.configure('default_agent = "shop"\n[agents.shop]\ntools = ["shelf:add_item"]\n')
-    (agno.config.parent / "shelf.py").write_text(TOOL)
+    agno.configure('default_agent = "shop"\n[agents.shop]\ntools = ["pantry:add_item"]\n')
+    (agno.config.parent / "pantry.py").write_text(TOOL)
     return agno
 
 
