@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from agnocli import codec
-from agnocli.cli.render.text import bytes_of, cells, fit, iso, one_line
+from agnocli.cli.render.text import age, bytes_of, cells, fit, iso, one_line
 from agnocli.cli.render.transcript import BOLD, DIM, RED, YELLOW, Page, head
 from agnocli.errors import CodecError
 from agnocli.layout.members import Placed, in_reading_order
@@ -89,7 +89,8 @@ def _line(page: Page, branch: str, found: Turn, session: Session) -> None:
     own = session.team_id or session.agent_id or session.workflow_id or session.session_type
     number = f"{found.number:>4}" if found.number else "    "
     aside = dict(found.aside)
-    about = [one_line(found.author or own), iso(found.run.created_at)]
+    moment = found.run.created_at
+    about = [one_line(found.author or own), age(moment, page.now) if page.tty else iso(moment)]
     about += filter(None, [aside.get("numbers"), found.unreadable and "cannot be read"])
     plain = f"{number} {branch}{' · '.join(about)}"
     ending = one_line(found.ending)

@@ -32,6 +32,8 @@ from agnocli.records import Document, Run, Session
 
 DIM, BOLD, RED, YELLOW = "2", "1", "31", "33"
 ROLE_COLORS = {"user": "1;32", "assistant": "1;36", "system": "2", "tool": "33"}
+LARGE = 50_000
+"""Bytes from which on people ask what a session is so large of."""
 FOLD, FOLD_ARGUMENTS = 200, 48
 """Characters that are left of a folded text in a pipe, on a terminal it fills its line; and of a call's arguments."""
 
@@ -76,7 +78,7 @@ def write_transcript(
         count += 1
         _run(page.indented(placed.depth), placed, session)
     _tail(page, session)
-    if shown.sizes and count:
+    if shown.sizes and sizes.total >= LARGE:
         page.line()
         page.line(f"{bytes_of(sizes.total)}: {', '.join(_shares(sizes))}", DIM)
     stream.flush()
@@ -166,7 +168,8 @@ def _tail(page: Page, session: Session) -> None:
         return
     if shown.summary and not codec.is_null(session.summary):
         said = lenient(session.summary).get("summary")
-        _section(page, "summary", said if isinstance(said, str) else as_stored(session.summary))
+        text = said if isinstance(said, str) else as_stored(session.summary)
+        _section(page, "summary", text, markdown=True)
     if shown.state:
         _section(page, "state", _member(session.session_data, "session_state"))
     if shown.metrics:
@@ -182,10 +185,10 @@ def _member(document: Document | None, name: str) -> str:
     return codec.pretty({} if value is None else value)
 
 
-def _section(page: Page, title: str, body: str) -> None:
+def _section(page: Page, title: str, body: str, *, markdown: bool = False) -> None:
     page.line()
     page.line(f"── {title}", BOLD)
-    page.body(body)
+    page.body(body, markdown=markdown)
 
 
 def _run(page: Page, placed: Placed, session: Session) -> None:
