@@ -381,3 +381,26 @@ def test_files_are_offered_behind_an_at_sign_and_go_along(agno: Agno, terminal: 
 
     assert shown.ended() == 0
     assert questions(agno) == ['read @source.md\n\n<file name="source.md">\nhello\n\n</file>']
+
+
+def test_ctrl_c_stops_a_summary_and_the_prompt_comes_back(
+    agno: Agno, terminal: Open, serve: Serve
+) -> None:
+    gate = Gate()
+    server = serve(Answer("Hello."), Answer(chunks=['{"summary": "', gate, '"}']), Answer("On."))
+    shown = terminal(*at(server))
+    shown.until_prompt()
+    shown.send("hi\r")
+    shown.until_prompt()
+    shown.send("/summary refresh\r")
+    shown.until("summarizing")
+    gate.wait()
+    shown.send(CTRL_C)
+    shown.until("stopped")
+    shown.until_prompt()
+    server.wait_for_hang_up()
+    shown.send("go on\r")
+    shown.until("On.")
+
+    (session,) = agno.session_ids()
+    assert agno("sessions", "inspect", session, "-o", "json").json["summary"] is None

@@ -90,7 +90,11 @@ def _search(repl: Repl, text: str) -> None:
     folder = indexes(app.environ) if talk.options.save else None
     with Telling(app, talk.backend) as watcher:
         found = look(talk.backend, query, folder=folder, watcher=watcher)
-    app.list(rows(app, found.hits, talk.backend_name), columns(Pattern(query)))
+    shown = [
+        msgspec.structs.replace(one, table=True, rank=0) if one.name == "run" else one
+        for one in columns(Pattern(query))
+    ]
+    app.list(rows(app, found.hits, talk.backend_name), shown)
     if not found.total:
         app.note("nothing found")
     elif len(found.hits) < found.total:
