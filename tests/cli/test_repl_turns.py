@@ -160,6 +160,20 @@ def test_a_turn_that_was_kept_and_never_deleted_is_not_doubled(
     assert asked(agno, session) == ["one", "two"]
 
 
+def test_what_was_taken_back_before_a_program_was_killed_comes_back_all_the_same(
+    prompt: Prompt, agno: Agno, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = prompt("one", "two", "three", "/undo")
+    with monkeypatch.context() as patch:
+        patch.setattr(rewind, "undo", _dies)
+        with pytest.raises(KeyboardInterrupt):
+            _undo(agno, session)
+
+    _redo(agno, session)
+
+    assert asked(agno, session) == ["one", "two", "three"]
+
+
 def test_what_was_taken_back_is_the_users_own(prompt: Prompt, agno: Agno) -> None:
     session = prompt("one", "/undo")
 
