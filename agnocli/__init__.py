@@ -5,7 +5,7 @@ A map, from the bottom up; imports point down and siblings do not see each other
     errors records codec messages abc      the words: rows, JSON, contracts
     config                                 which backends, agents and models there are
     layout                                 Agno's storage as pure functions
-    run                                    what a run gives back, what a tool gets
+    run edit secrets                       what a run gives back, what a tool gets; edits of a column; keys in text
     db  formats  transfer                  where sessions are kept: backends, files; from one to another
     agent  sessions                        agents and the conversation loop; operations on stored sessions
     team                                   agents under a leader

@@ -36,6 +36,7 @@ _NO_STRUCTURE = bytes(byte for byte in range(256) if byte not in b'"[]{}')
 _NO_OPENING = bytes(byte for byte in range(256) if byte not in b"[{")
 _AS_BRACES = bytes.maketrans(b"[]", b"{}")
 _SURROGATE = re.compile(rb"\\(?:u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL)
+_ENDLESS = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{309}")
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)"
 )
@@ -319,7 +320,19 @@ def same(one: Document | None, other: Document | None) -> bool:
     """Whether two documents have one value, as `digest` sees it."""
     if one == other or one is None or other is None:
         return one == other
-    return _canonical(one) == _canonical(other)
+    return _are_alike(one, other) or _canonical(one) == _canonical(other)
+
+
+def _are_alike(one: Document, other: Document) -> bool:
+    """Whether they have one value and spell their numbers alike, as most copies do: found in half the time."""
+    try:
+        text = _sorted.encode(_fast.decode(one))
+        if text != _sorted.encode(_fast.decode(other)):
+            return False
+    except (msgspec.MsgspecError, UnicodeError, ValueError, OverflowError, RecursionError):
+        return False
+    # a number past all doubles would be encoded as null
+    return b"null" not in text or not (_ENDLESS.search(one) or _ENDLESS.search(other))
 
 
 def is_wellformed(document: bytes) -> bool:

@@ -14,6 +14,7 @@ import typer
 from typer.main import get_command
 
 from agnocli.cli.exit_status import ExitStatus, exit_status
+from agnocli.cli.lazy import command_of
 from agnocli.cli.options import GlobalOptions, Group, application, environment_default
 from agnocli.errors import AgnoCLIError, ConfigError, UsageError
 
@@ -45,9 +46,7 @@ class _Root(Group):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        command = get_command(import_module(f"agnocli.cli.commands.{cmd_name}").app)
-        command.name = cmd_name
-        return command
+        return command_of(import_module(f"agnocli.cli.commands.{cmd_name}").app, cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from shlex import quote
 from threading import Thread
 
 from agnocli.abc import Backend, BackendReport, SessionQuery
@@ -187,5 +189,14 @@ def _secrets(check: str, backend: Backend, page: Iterable[SessionInfo]) -> Itera
                 check,
                 "warning",
                 f"session {info.session_id}: state {place} looks like a secret",
-                f"agno sessions state unset {info.session_id} {place.partition('.')[0].partition('[')[0]}",
+                _without(info.session_id, place),
             )
+
+
+def _without(session_id: str, place: str) -> str:
+    """How a value is taken out of a state, of which single keys can be changed."""
+    key = re.split(r"[.\[]", place, maxsplit=1)[0]
+    of = f"{quote(session_id)} {quote(key)}"
+    if key == place:
+        return f"agno sessions state unset {of}; and change the secret"
+    return f"agno sessions state get {of}, then set {of} to it without the secret; and change the secret"

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import msgspec
 import typer
 
 from agnocli.abc import Backend, SessionQuery
 from agnocli.cli import filters
 from agnocli.errors import UsageError
+from agnocli.layout.filter import listed
 from agnocli.records import SessionInfo
-
-PAGE = 500
 
 
 class Choice(NamedTuple):
@@ -58,14 +56,3 @@ def _named(backend: Backend, references: Sequence[str]) -> Iterator[SessionInfo]
     for session_id in ids:
         query = SessionQuery(id_prefix=session_id)
         yield from (one for one in listed(backend, query) if one.session_id == session_id)
-
-
-def listed(backend: Backend, query: SessionQuery) -> Iterator[SessionInfo]:
-    """All rows of a listing, page by page."""
-    query = msgspec.structs.replace(query, limit=PAGE, skip=0, after=None)
-    while True:
-        page = backend.find(query)
-        yield from page.items
-        if page.next is None:
-            return
-        query = msgspec.structs.replace(query, after=page.next)

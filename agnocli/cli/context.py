@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import typer
@@ -151,6 +152,14 @@ class App:
         from agnocli.cli.render.notes import warn
 
         warn(text, color=self._stderr_color())
+
+    def waiting(self, label: str) -> AbstractContextManager[object]:
+        """A sign of life on a terminal, for what may take its time."""
+        if self.options.quiet:
+            return nullcontext()
+        from agnocli.cli.render.notes import Waiting
+
+        return Waiting(label=label)
 
     def _stderr_color(self) -> bool | None:
         return {"always": True, "never": False}.get(self.options.color or "auto")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -24,7 +24,7 @@ NAMED = 3
 class Removed(msgspec.Struct, kw_only=True):
     """What became of sessions that were to go. `changed` were written to meanwhile, and stay.
 
-    Of a purge: files that were `searched`, ids that are still `named` by other records and those that stand in the
+    Of a purge: files that were `searched`, ids that are still `named` by other records and files and those that stand in the
     files without that, and where copies may be `kept` out of reach.
     """
 
@@ -39,10 +39,10 @@ class Removed(msgspec.Struct, kw_only=True):
 
 def delete(app: App, chosen: Choice, confirmed: int | None, *, purge: bool) -> int:
     if app.options.dry_run:
-        return _planned(app, chosen)
+        return _planned(app, chosen, purge)
     backend = app.backend()
-    first = list(islice(found := infos(backend, chosen), NAMED))
-    ids = [one.session_id for one in first] + [one.session_id for one in found]
+    first = list(islice(found := _meant(app, backend, chosen, purge), NAMED))
+    ids = list(dict.fromkeys(one.session_id for one in chain(first, found)))
     if not ids:
         app.note("no session matches; nothing was deleted")
         app.json(_json(Removed(), purge))
@@ -51,18 +51,44 @@ def delete(app: App, chosen: Choice, confirmed: int | None, *, purge: bool) -> i
     if not app.confirm_count(question, len(ids), confirmed):
         app.note("nothing was deleted")
         return ExitStatus.FAILED
-    return finish(app, remove(app, backend, ids, purge=purge), purge=purge)
+    with app.waiting("deleting"):
+        removed = remove(app, backend, ids, purge=purge)
+    return finish(app, removed, purge=purge)
 
 
-def _planned(app: App, chosen: Choice) -> int:
+def _planned(app: App, chosen: Choice, purge: bool) -> int:
     backend, name = app.backend(read_only=True), app.backend_name()
+    rows = (row(info, name) for info in _meant(app, backend, chosen, purge))
     if app.options.json:
-        rows = [row(info, name) for info in infos(backend, chosen)]
-        app.json({"deleted": [], "dry_run": True, "would_delete": rows})
+        app.json({"deleted": [], "dry_run": True, "would_delete": [*rows]})
         return ExitStatus.OK
-    count = app.list((row(info, name) for info in infos(backend, chosen)), COLUMNS)
+    count = app.list(rows, COLUMNS)
     app.note(f"would delete {_sessions(count)}" if count else "no session matches")
     return ExitStatus.OK
+
+
+def _meant(app: App, backend: Backend, chosen: Choice, purge: bool) -> Iterator[SessionInfo]:
+    """Of a purge also what is in the trash alone, as after one that was broken off."""
+    if not (purge and chosen.references):
+        yield from infos(backend, chosen)
+        return
+    for reference in chosen.references:
+        try:
+            yield from infos(backend, chosen._replace(references=[reference]))
+        except SessionNotFoundError:
+            if (found := _in_trash(app, backend, reference)) is None:
+                raise
+            yield found
+
+
+def _in_trash(app: App, backend: Backend, session_id: str) -> SessionInfo | None:
+    from agnocli.cli.trash import Trash
+
+    for one in Trash(app.environ).items(backend.address):
+        if one.session_id == session_id:
+            known = {name: getattr(one, name) for name in ("session_id", "title", "runs")}
+            return SessionInfo(**known, created_at=one.updated_at or one.deleted_at)
+    return None
 
 
 def _what(first: Sequence[SessionInfo], count: int) -> str:
@@ -104,11 +130,11 @@ def remove(app: App, backend: Backend, ids: Sequence[str], *, purge: bool = Fals
 
 
 def _unchanged(backend: Backend, ids: Sequence[str], digests: dict[str, str]) -> Iterator[str]:
-    from agnocli.layout.compare import BundleDigest
+    from agnocli.cli.trash import digest_of
 
-    for session, runs in backend.read(ids):
-        if BundleDigest(session, exact=True).drain(runs) == digests[session.session_id]:
-            yield session.session_id
+    for bundle in backend.read(ids):
+        if digest_of(bundle) == digests[bundle.session.session_id]:
+            yield bundle.session.session_id
 
 
 def delete_present(backend: Backend, ids: Iterable[str]) -> list[str]:
@@ -154,7 +180,7 @@ def _done(removed: Removed, purge: bool) -> str:
 
 def _say_proof(app: App, removed: Removed) -> None:
     for session_id, places in list(removed.named.items())[:NAMED]:
-        app.warn(f"{session_id} is still named by other records, in {', '.join(places)}")
+        app.warn(f"{session_id} is still named elsewhere, in {', '.join(places)}")
     for session_id in removed.raw[:NAMED]:
         app.warn(f"{session_id} still stands in {', '.join(removed.searched)}; purge again")
     if removed.searched and not (removed.raw or removed.named):

@@ -32,7 +32,7 @@ OPTIONAL = {
     "detect-secrets": "secrets",
 }
 """What something of ours works with, where it is there, and which extra brings it."""
-AGNOS = ("agno", "agnoctl")
+AGNOS = {"agno": "", "agnoctl": "; installing it anew takes the name `agno`, `agnocli` stays"}
 TAKE_BACK = (
     "`agnocli` is this program too; for `agno`: pip install --force-reinstall --no-deps agnocli"
 )
@@ -111,8 +111,9 @@ def _packages() -> Iterator[Finding]:
         found = _version(name)
         fix = None if found else f"pip install 'agnocli[{extra}]'"
         yield Finding(name, "ok", found or "not installed", fix)
-    for name in AGNOS:
-        yield Finding(name, "ok", _version(name) or "not installed, and not needed")
+    for name, about in AGNOS.items():
+        found = _version(name)
+        yield Finding(name, "ok", f"{found}{about}" if found else "not installed, and not needed")
 
 
 def _needed(name: str, version: str | None) -> Finding:

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 import msgspec
 
 from agnocli.abc import Backend, SessionQuery
-from agnocli.cli.choosing import listed
 from agnocli.cli.context import App
 from agnocli.cli.deleting import finish, remove
 from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.session_rows import COLUMNS, row
-from agnocli.layout.filter import sort_key
+from agnocli.layout.filter import listed, sort_key
 from agnocli.records import SessionInfo
 
 
@@ -56,7 +55,8 @@ def prune(app: App, query: SessionQuery, rules: Rules) -> int:
     going = Pruning(backend, query, rules)
     if not really:
         return _planned(app, going)
-    removed = remove(app, backend, [one.session_id for one in going])
+    with app.waiting("pruning"):
+        removed = remove(app, backend, [one.session_id for one in going])
     if not removed.deleted and not removed.changed:
         app.note(f"nothing to prune; {_in_words(going)}")
     return finish(app, removed)

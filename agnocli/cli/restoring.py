@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from itertools import groupby
 
+from msgspec.structs import replace
+
 from agnocli.abc import HELD_BYTES, Backend, Source
 from agnocli.cli.context import App
 from agnocli.cli.exit_status import ExitStatus
@@ -30,9 +32,10 @@ COLUMNS = [
     Column("updated_at", "UPDATED", "time", table=False),
     Column("tags", "TAGS", rank=6),
     Column("deleted_at", "DELETED", "time", rank=1),
-    Column("backend", "FROM", rank=2),
+    Column("backend", "FROM", rank=2, table=False),
     Column("file", "FILE", table=False),
 ]
+EVERYWHERE = [replace(one, table=True) if one.name == "backend" else one for one in COLUMNS]
 SHORTEST_PREFIX = 4
 TOGETHER = 50
 """Sessions that are written at once."""
@@ -42,7 +45,7 @@ def list_trash(app: App, *, everywhere: bool) -> int:
     trash, address = Trash(app.environ), app.backend(read_only=True).address
     found = trash.items(None if everywhere else address)
     rows = ({name: getattr(one, name) for name in Trashed.__struct_fields__} for one in found)
-    if not app.list(rows, COLUMNS):
+    if not app.list(rows, EVERYWHERE if everywhere else COLUMNS):
         others = sum(1 for _ in trash.items())
         app.note(f"nothing was deleted from {address}" + (_elsewhere(others) if others else ""))
     return ExitStatus.OK
@@ -56,18 +59,17 @@ def restore(app: App, references: Sequence[str], *, last: bool) -> int:
     trash = Trash(app.environ)
     backend = app.backend(read_only=app.options.dry_run)
     wanted = _last(trash, backend) if last else _meant(trash, backend, references)
+    if app.options.dry_run:
+        return _finish(app, sorted(one.session_id for one in wanted), [])
     restored: list[str] = []
     failures: list[AgnoCLIError] = []
-    for file, items in groupby(wanted, key=lambda one: one.file):
-        ids = {one.session_id for one in items}
-        if app.options.dry_run:
-            restored += sorted(ids)
-            continue
-        for found in _put_back(trash, file, ids, backend):
-            if isinstance(found, AgnoCLIError):
-                failures.append(found)
-            else:
-                restored.append(found)
+    with app.waiting("restoring"):
+        for file, items in groupby(wanted, key=lambda one: one.file):
+            for found in _put_back(trash, file, {one.session_id for one in items}, backend):
+                if isinstance(found, AgnoCLIError):
+                    failures.append(found)
+                else:
+                    restored.append(found)
     return _finish(app, restored, failures)
 
 
@@ -138,6 +140,7 @@ def _write(backend: Backend, batch: Sequence[SessionBundle]) -> dict[str, Sessio
 
 def _prove(backend: Backend, kept: Sequence[SessionBundle], source: Source) -> None:
     """Read again and compare, to the value."""
+    can = replace(backend.capabilities, keeps_expiry=False)  # some tell it anew each time
     by_id = {one.session.session_id: one for one in kept}
     missing = {*by_id}
     for stored in backend.read(list(by_id)):
@@ -146,7 +149,7 @@ def _prove(backend: Backend, kept: Sequence[SessionBundle], source: Source) -> N
         meant = by_id[session_id]
         if not isinstance(meant.runs, tuple):  # written, and thereby read, already
             meant = next(one for _, one in source.scan(wanted=lambda one: one == session_id))  # noqa: B023
-        if (where := Comparison(meant, stored, backend.capabilities).difference) is not None:
+        if (where := Comparison(meant, stored, can).difference) is not None:
             raise SessionConflictError(
                 session_id, f"differs from what was deleted: {where}", hint="it stays in the trash"
             )

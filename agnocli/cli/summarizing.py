@@ -54,7 +54,8 @@ def summarize(app: App, chosen: Choice, how: How) -> int:
     work = _Work(app, backend, model, how)
     rows = work.all(wanted)
     if chosen.is_one:
-        _print_one(app, next(iter([*rows]), None))
+        found = [*rows]
+        _print_one(app, found[0] if found else None)
     else:
         _print(app, rows)
     if work.failures and not work.done:

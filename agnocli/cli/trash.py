@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from agnocli import codec
 from agnocli.config.paths import Environ, data_dir
@@ -24,7 +25,9 @@ from agnocli.formats.part import created, sync, sync_folder, telling
 from agnocli.formats.registry import SessionFile, open_file
 from agnocli.layout.compare import BundleDigest
 from agnocli.layout.derive import session_info
-from agnocli.records import Run, SessionBundle
+from agnocli.records import Run, Session, SessionBundle
+
+Record = TypeVar("Record", Session, Run)
 
 BUNDLE, INDEX = ".jsonl.gz", ".index"
 
@@ -180,6 +183,16 @@ def _not_deleted() -> Iterator[None]:
         raise
 
 
+def lasting(record: Record) -> Record:
+    """Without when it expires: some servers tell that anew, and a little otherwise, each time."""
+    return record if record.expires_at is None else replace(record, expires_at=None)
+
+
+def digest_of(bundle: SessionBundle) -> str:
+    """Of what `put` keeps."""
+    return BundleDigest(lasting(bundle.session), exact=True).drain(map(lasting, bundle.runs))
+
+
 def _counted(
     bundles: Iterable[SessionBundle],
     digests: dict[str, str],
@@ -187,12 +200,13 @@ def _counted(
 ) -> Iterator[SessionBundle]:
     """The same sessions, each told of once its runs have passed."""
     for session, runs in bundles:
-        digest, count, status = BundleDigest(session, exact=True), 0, None
+        digest, count, status = BundleDigest(lasting(session), exact=True), 0, None
 
         def passing(runs: Iterable[Run] = runs, digest: BundleDigest = digest) -> Iterator[Run]:
             nonlocal count, status
-            for run in digest.watch(runs):
+            for run in runs:
                 count, status = count + 1, run.status
+                digest.drain(iter([lasting(run)]))
                 yield run
 
         yield SessionBundle(session, passing())

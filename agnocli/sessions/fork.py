@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from agnocli import codec
 from agnocli.abc import HELD_BYTES, Backend, Sink
+from agnocli.edit import readable
 from agnocli.errors import (
     CodecError,
     RunNotFoundError,
@@ -94,7 +95,8 @@ class Beginning:
         session_id = str(uuid4())
         kept = {self._marks[place].run_id for place in self._kept}
         renaming = Renaming(self._session.session_id, session_id, kept)
-        row = self._row(session_id, name, renaming)
+        with readable(self._session.session_id, "session_data or metadata"):
+            row = self._row(session_id, name, renaming)
         sink.write([SessionBundle(row, self._runs(renaming))])
         return session_id
 
@@ -136,26 +138,18 @@ class Beginning:
             yield renaming.run(_counting(run) if is_end else run, index)
 
     def _row(self, session_id: str, name: str | None, renaming: Renaming) -> Session:
-        now = int(time.time())
-        source = self._session
+        source, now = self._session, int(time.time())
         data: dict[str, Any] = codec.members(source.session_data)
+        summary, covers = self._summary(renaming)
         changes: dict[str, object] = {
             "session_name": name,
             "title": name or _title(data),
             "session_metrics": None,  # nothing was spent in this one yet
             "forked_from_session_id": source.session_id,
-            COVERS: None,
+            COVERS: covers,
         }
         if self._is_cut and (state := self._state()) is not None:
             changes["session_state"] = state
-        summary = source.summary
-        if not codec.is_null(summary):
-            reached = covered(source)
-            if reached and reached.run_id in {self._marks[place].run_id for place in self._kept}:
-                moved = replace(reached, run_id=renaming.run_id(reached.run_id))
-                changes[COVERS] = msgspec.structs.asdict(moved)
-            elif reached or self._is_cut:
-                summary = NULL
         return replace(
             source,
             session_id=session_id,
@@ -166,6 +160,18 @@ class Beginning:
             updated_at=now,
             expires_at=None,
         )
+
+    def _summary(self, renaming: Renaming) -> tuple[Document | None, dict[str, Any] | None]:
+        """The summary, unless it tells of what is left out; and which run it reaches to, where that is known."""
+        summary, reached = self._session.summary, covered(self._session)
+        if codec.is_null(summary):
+            return summary, None
+        if reached is None:
+            return NULL if self._is_cut else summary, None
+        if reached.run_id not in {self._marks[place].run_id for place in self._kept}:
+            return NULL, None
+        moved = replace(reached, run_id=renaming.run_id(reached.run_id))
+        return summary, msgspec.structs.asdict(moved)
 
     @property
     def _is_cut(self) -> bool:

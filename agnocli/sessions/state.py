@@ -8,7 +8,7 @@ from typing import Any
 
 from agnocli import codec
 from agnocli.abc import Backend
-from agnocli.edit import ATTEMPTS
+from agnocli.edit import ATTEMPTS, readable
 from agnocli.errors import SessionConflictError, StateKeyNotFoundError
 from agnocli.records import Document, Session
 
@@ -20,16 +20,22 @@ _SHOWN = 200
 
 def state_of(session: Session) -> Document:
     """All of it as it is stored; an empty object where there is none."""
-    raw = codec.raw_members(session.session_data).get(STATE)
+    with readable(session.session_id, "session_data"):
+        raw = codec.raw_members(session.session_data).get(STATE)
     return EMPTY if raw is None or codec.is_null(Document(bytes(raw))) else Document(bytes(raw))
 
 
 def value_of(session: Session, key: str) -> Document:
     """The JSON text of a key. StateKeyNotFoundError names the nearest."""
-    members = codec.raw_members(state_of(session))
+    members = _members(session)
     if key not in members:
         raise _missing(session, key, members)
     return Document(bytes(members[key]))
+
+
+def _members(session: Session) -> dict[str, Any]:
+    with readable(session.session_id, STATE):
+        return codec.raw_members(state_of(session))
 
 
 def set_value(
@@ -72,9 +78,9 @@ def _edited(
     """Compare-and-set of session_data, again from what is there when another program was quicker."""
     for attempt in range(ATTEMPTS):
         session = backend.get(session_id)
-        data, state = codec.raw_members(session.session_data), codec.raw_members(state_of(session))
+        state = _members(session)
         change(session, state)
-        data[STATE] = codec.join(state)
+        data = {**codec.raw_members(session.session_data), STATE: codec.join(state)}
         try:
             return backend.update(
                 session_id,

@@ -7,7 +7,7 @@ from typing import Any
 
 from agnocli import codec
 from agnocli.abc import Backend
-from agnocli.edit import edit_members
+from agnocli.edit import edit_members, readable
 from agnocli.errors import SessionConflictError
 from agnocli.records import Session
 
@@ -15,7 +15,8 @@ TAGS = "tags"
 
 
 def tags_of(session: Session) -> tuple[str, ...]:
-    return tuple(map(str, _list(session, codec.members(session.metadata))))
+    with readable(session.session_id, "metadata"):
+        return tuple(map(str, _list(session, codec.members(session.metadata))))
 
 
 def retag(
@@ -23,9 +24,9 @@ def retag(
 ) -> tuple[str, ...]:
     """Put tags on and take tags off; returns those it has then. What is so already is not written again."""
     session = backend.get(session_id)
-    before = codec.members(session.metadata)
-    if _changed(_list(session, before), add, remove) == _list(session, before):
-        return tags_of(session)
+    before = tags_of(session)
+    if _changed([*before], add, remove) == [*before]:
+        return before
 
     def change(metadata: dict[str, Any]) -> Mapping[str, object]:
         return {TAGS: _changed(_list(session, metadata), add, remove) or None}

@@ -485,6 +485,7 @@ def test_runs_that_their_session_does_not_list_are_orphans_and_go_behind_its_own
     db = open_db()
     db.write([sample_bundle("s", 5)])
     client.zrem("agno:runs:by_session:s", "s.run-1", "s.run-3")
+    client.srem("agno:runs:index:session_id:s", "s.run-1")
     assert [run.run_id for run in db.orphans()] == ["s.run-1", "s.run-3"]
     before = client.get("agno:sessions:s")
     db.adopt(sample_session("s", name="Another"), ["s.run-3", "s.run-1"])
@@ -492,6 +493,7 @@ def test_runs_that_their_session_does_not_list_are_orphans_and_go_behind_its_own
     order = ["s.run-0", "s.run-2", "s.run-4", "s.run-1", "s.run-3"]
     assert numbered(db.runs("s")) == list(enumerate(order))
     assert client.get("agno:sessions:s") == before
+    assert client.smembers("agno:runs:index:session_id:s") == set(order)
 
 
 def test_orphans_that_are_deleted_leave_no_key_and_no_place_in_a_set(

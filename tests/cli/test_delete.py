@@ -8,6 +8,7 @@ import resource
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -403,3 +404,15 @@ def test_many_sessions_are_deleted_in_steps_and_come_back(
     assert stored(agno) == {}
     agno("sessions", "restore", "--last")
     assert stored(agno) == before
+
+
+def test_when_a_session_expires_is_kept_and_no_change_of_it(agno: Agno, tmp_path: Path) -> None:
+    with place("there", "redis", tmp_path) as there, there.open() as backend:
+        agno.configure(there.settings)
+        expires = int(time.time() * 1000) + 3_600_000
+        session = sample_session("one", expires_at=expires)
+        backend.write([SessionBundle(session, (sample_run("one", expires_at=expires),))])
+        assert agno("-b", "there", "sessions", "delete", "one", "--yes").status == 0
+        assert agno("-b", "there", "sessions", "restore", "one").status == 0
+        (back,) = backend.read(["one"])
+        assert back.session.expires_at == expires

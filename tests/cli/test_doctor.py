@@ -100,6 +100,7 @@ def test_secrets_in_stored_state_are_found_and_not_shown(agno: Agno) -> None:
     agno.store(SessionBundle(replace(session, session_data=state), runs))
     told = found(agno)
     assert told == {"backend default": ["session leaky: state account.api_key looks like a secret"]}
+    assert "agno sessions state get leaky account, then" in agno("doctor").out
 
 
 def test_a_configuration_that_cannot_be_read_does_not_stop_the_rest(agno: Agno) -> None:

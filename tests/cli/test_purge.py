@@ -130,6 +130,15 @@ def test_what_other_records_name_is_told(kept: Agno) -> None:
     assert kept.session_ids() == sorted([new, "other", "third"])
 
 
+def test_files_of_this_program_that_name_it_are_told(kept: Agno) -> None:
+    state = kept.home / "state" / "agno" / "transfers"
+    state.mkdir(parents=True)
+    (state / "job.quarantine.jsonl").write_text(f'{{"session_id": "{SECRET}"}}')
+    ran = kept("sessions", "delete", SECRET, "--purge", "--yes", "-o", "json")
+    assert ran.status == 9
+    assert ran.json["named"] == {SECRET: [str(state / "job.quarantine.jsonl")]}
+
+
 def test_it_is_said_that_it_is_for_good(kept: Agno) -> None:
     before = fingerprint(kept.home)
     ran = kept("sessions", "delete", SECRET, "--purge")
@@ -182,6 +191,20 @@ def test_killed_half_way_the_file_is_whole(kept: Agno, call: str) -> None:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert (SECRET in kept.session_ids()) == (call == "1")
     assert len(kept.runs("other")) == 30
+
+
+def test_a_purge_that_was_broken_off_is_done_again(kept: Agno) -> None:
+    kept("sessions", "delete", SECRET, "--yes")
+    kept("sessions", "restore", SECRET)
+    arguments = ["sessions", "delete", SECRET, "--purge", "--yes"]
+    command = [sys.executable, "-c", KILLED, "2", *arguments]
+    assert subprocess.run(command, check=False).returncode == -9
+    assert SECRET not in kept.session_ids()
+    kept("sessions", "delete", "third", "--yes")
+    assert kept("sessions", "delete", "third", "--purge", "-n", "-o", "ids").lines == ["third"]
+    assert kept("sessions", "delete", "third", "--purge", "--yes").status == 0
+    assert kept("sessions", "trash", "list", "-o", "ids").lines == []
+    assert kept("sessions", "delete", "third", "--purge", "--yes").error[0] == 3
 
 
 def test_a_short_id_is_not_looked_for_in_bytes(tmp_path: Path) -> None:

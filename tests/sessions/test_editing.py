@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from agnocli import codec
 from agnocli.abc import Backend
-from agnocli.errors import SessionConflictError, StateKeyNotFoundError
+from agnocli.db.sqlite import SqliteDb
+from agnocli.errors import LayoutError, SessionConflictError, StateKeyNotFoundError
 from agnocli.records import Document, Session
+from agnocli.sessions.fork import fork
+from agnocli.sessions.naming import rename
 from agnocli.sessions.state import set_value, state_of, unset_value, value_of
 from agnocli.sessions.tagging import retag, tags_of
 from agnocli.testing.base_suite import BackendHarness
@@ -147,3 +151,25 @@ def test_the_text_of_other_values_stays(backend: Backend) -> None:
         assert found == kept
     assert codec.members(found)["session_state"] == {"n": 1.0, "e": "café", "cups": 3}
     assert backend.get("one").created_at == sample_session().created_at
+
+
+@pytest.mark.parametrize("broken", [b"{broken", b"[1]", b'"text"'])
+def test_what_cannot_be_read_is_left_as_it_is_and_told(tmp_path: Path, broken: bytes) -> None:
+    with SqliteDb(tmp_path / "one.db") as backend:
+        document = Document(broken)
+        backend.write([sample_bundle("one", metadata=document, session_data=document)])
+        before = backend.get("one")
+        for edit in (
+            lambda: retag(backend, "one", add=["a"]),
+            lambda: set_value(backend, "one", "a", Document(b"1")),
+            lambda: unset_value(backend, "one", "a"),
+            lambda: value_of(before, "a"),
+            lambda: rename(backend, "one", "New"),
+            lambda: fork(backend, "one"),
+        ):
+            with pytest.raises(LayoutError) as caught:
+                edit()
+            assert "'one' cannot be read" in caught.value.message
+            assert caught.value.hint
+        assert backend.get("one") == before
+        assert list(backend.ids()) == ["one"]

@@ -269,6 +269,7 @@ def test_a_patch_sets_and_removes_members(data: dict[str, Any], changes: dict[st
 )
 def test_spelling_does_not_count_in_a_digest(one: bytes, other: bytes) -> None:
     assert digest(one) == digest(other)
+    assert codec.same(Document(one), Document(other))
 
 
 @pytest.mark.parametrize(
@@ -300,6 +301,30 @@ def test_values_and_their_order_count_in_a_digest(
     one: list[bytes | None], other: list[bytes | None]
 ) -> None:
     assert digest(*one) != digest(*other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (b"1", b"true"),
+        (b"null", b"1e400"),
+        (rb'{"a": 1e400, "b": "null"}', rb'{"a": null, "b": "\u006eull"}'),
+        (b"[null, 1" + b"0" * 309 + b".5]", b"[null, null]"),
+        (b"9007199254740993", b"9007199254740992"),
+        (b'{"a": {"b": 1}}', b'{"a": {"b": 2}}'),
+        (b'{"a": 1}', b'{"a": 1'),
+    ],
+)
+def test_other_values_are_not_the_same(one: bytes, other: bytes) -> None:
+    assert not codec.same(Document(one), Document(other))
+    assert not codec.same(Document(other), Document(one))
+
+
+@quick
+@given(values, values)
+def test_the_same_is_what_has_the_same_digest(one: Any, other: Any) -> None:
+    first, second = codec.encode(one), codec.encode(other)
+    assert codec.same(first, second) == (digest(first) == digest(second))
 
 
 @pytest.mark.parametrize("levels", [900, 1500, 100_000])

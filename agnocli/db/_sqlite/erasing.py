@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
-import re
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
@@ -11,11 +9,9 @@ from pathlib import Path
 
 from agnocli.abc import Traces
 from agnocli.errors import BackendUnavailableError
+from agnocli.layout.standing import standing
 
 _BESIDE = ("", "-wal", "-journal")
-SHORTEST = 4
-"""Bytes of an id that are looked for: fewer stand anywhere."""
-_UUID = re.compile(rb"(?=([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}))")
 
 Open = Callable[[], sqlite3.Connection]
 
@@ -60,28 +56,19 @@ def _barred(path: Path, otherwise: str) -> BackendUnavailableError:
 
 
 def traces(path: Path, opened: Open, ids: Collection[str]) -> Traces:
-    wanted = {one.encode(): one for one in ids if len(one.encode()) >= SHORTEST}
     files = [Path(f"{path}{more}") for more in _BESIDE]
     places = [one for one in files if one.exists()]
-    found = {raw for one in places for raw in _standing(one, wanted.keys())}
+    found = {one for file in places for one in standing(file, ids)}
     with closing(opened()) as connection:
-        named = {wanted[raw]: tuple(_naming(connection, raw)) for raw in sorted(found)}
+        named = {
+            one: tuple(_naming(connection, one.encode("utf-8", "surrogatepass")))
+            for one in sorted(found)
+        }
     return Traces(
         places=tuple(map(str, places)),
         named={one: columns for one, columns in named.items() if columns},
         raw=tuple(one for one, columns in named.items() if not columns),
     )
-
-
-def _standing(path: Path, wanted: Collection[bytes]) -> Iterator[bytes]:
-    """Those that stand anywhere in a file."""
-    if not path.stat().st_size:
-        return
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        regular = {one for one in wanted if _UUID.match(one) and len(one) == 36}
-        if regular:
-            yield from regular & {match[1] for match in _UUID.finditer(text)}
-        yield from (one for one in wanted if one not in regular and text.find(one) >= 0)
 
 
 def _naming(connection: sqlite3.Connection, raw: bytes) -> Iterator[str]:
