@@ -5,10 +5,10 @@ Ids and times of runs and messages do not count: a fork has others than its pare
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
 from hashlib import blake2b
-from itertools import islice, zip_longest
+from itertools import islice, takewhile, zip_longest
 from typing import Any
 
 import msgspec
@@ -17,8 +17,9 @@ from agnocli import codec
 from agnocli.abc import Backend
 from agnocli.errors import CodecError
 from agnocli.layout.members import in_reading_order
-from agnocli.layout.spoken import Called, Said, Turn, as_stored, laid_out, title_of, turn
+from agnocli.layout.spoken import Called, Said, Turn, as_stored, laid_out, lenient, title_of, turn
 from agnocli.records import SESSION_COLUMNS, SESSION_DOCUMENTS, Document, Session
+from agnocli.sessions.fork import FORKED_FROM
 
 MISSING = object()
 """In the place of a value that one side does not have."""
@@ -97,12 +98,22 @@ class Difference:
             "left": self.left.about() | {"runs": self.counts[0]},
             "right": self.right.about() | {"runs": self.counts[1]},
             "common_runs": self.common,
+            "forked_at": self.forked_at(),
             "fields": [
                 {"field": one.name}
                 | {name: getattr(one, name) for name in names if getattr(one, name) is not MISSING}
                 for one in self.fields
             ],
         }
+
+    def forked_at(self) -> int | None:
+        """The turn at which the right one was copied from the left one, None where it was not."""
+        metadata = lenient(self.right.session.metadata)
+        source = metadata.get(FORKED_FROM)
+        if not isinstance(source, dict) or source.get("session_id") != self.left.session.session_id:
+            return None
+        run = source.get("run")
+        return run if isinstance(run, int) else None
 
     def changes(self) -> Iterator[Change]:
         """In order; one turn of each side is held at a time."""
@@ -132,13 +143,19 @@ def _digest(one: Turn) -> bytes:
 
 
 def _steps(ours: Sequence[bytes], theirs: Sequence[bytes]) -> list[tuple[str, int, int, int, int]]:
-    """As of difflib. The beginning that both have is passed over first, which is all there is in most cases."""
-    most, same = min(len(ours), len(theirs)), 0
-    while same < most and ours[same] == theirs[same]:
-        same += 1
-    rest = SequenceMatcher(None, ours[same:], theirs[same:]).get_opcodes()
-    moved = [(kind, a + same, b + same, c + same, d + same) for kind, a, b, c, d in rest]
-    return [("equal", 0, same, 0, same), *moved]
+    """As of difflib. Beginning and end that both have are passed over first: it takes what is said often for noise."""
+    begin = _alike(zip(ours, theirs, strict=False))
+    end = _alike(zip(reversed(ours[begin:]), reversed(theirs[begin:]), strict=False))
+    last, last_there = len(ours) - end, len(theirs) - end
+    rest = SequenceMatcher(None, ours[begin:last], theirs[begin:last_there]).get_opcodes()
+    moved = [(kind, a + begin, b + begin, c + begin, d + begin) for kind, a, b, c, d in rest]
+    tail = ("equal", last, len(ours), last_there, len(theirs))
+    return [("equal", 0, begin, 0, begin), *moved, tail]
+
+
+def _alike(pairs: Iterable[tuple[bytes, bytes]]) -> int:
+    """How many are, from the beginning."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def words(one: Turn) -> list[Words]:

@@ -155,6 +155,26 @@ def test_turns_in_common_are_found_behind_one_that_only_one_side_has(agno: Agno)
     assert found["common_runs"] == 4
 
 
+def test_a_turn_more_is_found_among_many_of_the_same_words(agno: Agno) -> None:
+    same = Document(sample_run("first", 0).run_data)
+    runs = [sample_run("first", n, run_data=same) for n in range(300)]
+    first = SessionBundle(sample_session("first"), runs)
+    second = copy(
+        SessionBundle(sample_session("first"), [sample_run("first", 300), *runs]), "second"
+    )
+    agno.store(
+        first,
+        SessionBundle(
+            second.session, [replace(run, run_index=n) for n, run in enumerate(second.runs)]
+        ),
+    )
+
+    found = agno("sessions", "inspect", "first", "--diff", "second", "-o", "json").json
+
+    assert found["common_runs"] == 300
+    assert [(one["change"], one["right"]["number"]) for one in found["runs"]] == [("added", 1)]
+
+
 def test_a_picture_that_is_another_one_is_a_difference(agno: Agno) -> None:
     first, second = everything(), copy(everything(), "tea-2")
     runs = list(second.runs)

@@ -247,6 +247,19 @@ def test_tags_are_put_on_and_taken_off(prompt: Prompt, agno: Agno) -> None:
     assert "a tag is empty" in prompt.err
 
 
+def test_diff_tells_what_this_session_has_otherwise(prompt: Prompt, agno: Agno) -> None:
+    first = prompt("one", "two", session="first")
+    prompt("/diff first", session=first)
+    assert "the same was said in both: 2 runs" in prompt.out
+
+    prompt("/fork 1", "other", "/diff first", session=first)
+
+    told = prompt.out[prompt.out.index("--- ") :]
+    assert "the second is a fork of the first, at turn 1" in told
+    assert "1 run in common; 1 only in the first, 1 only in the second" in told
+    assert "-  two\n+  other\n" in told
+
+
 def test_delete_moves_the_session_to_the_trash_and_begins_another(
     prompt: Prompt, agno: Agno
 ) -> None:

@@ -101,12 +101,12 @@ def _inspect(app: App, reference: str, looked: Looked) -> None:
     elif looked.tree:
         from agnocli.cli.render.overview import write_tree
 
-        write_tree(_page(app), session, runs)
+        write_tree(page(app), session, runs)
     else:
         _transcript(app, backend, session, runs, looked)
 
 
-def _page(app: App) -> Any:
+def page(app: App) -> Any:
     from agnocli.cli.render.transcript import Page, Shown
 
     terminal = app.terminal
@@ -126,7 +126,7 @@ def _sizes(app: App, session: Session, runs: Iterable[Run]) -> None:
     if not app.json(row):
         from agnocli.cli.render.overview import write_sizes
 
-        write_sizes(_page(app), session, found)
+        write_sizes(page(app), session, found)
 
 
 def _transcript(
@@ -176,7 +176,7 @@ def _diff(app: App, reference: str, other: str) -> None:
         return
     from agnocli.cli.render.difference import write_difference
 
-    write_difference(found, _page(app))
+    write_difference(found, page(app))
 
 
 def _elsewhere(app: App, backend: Backend, reference: str) -> tuple[Backend, str]:

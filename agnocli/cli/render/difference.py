@@ -22,6 +22,8 @@ LONGEST_VALUE = 60
 def write_difference(found: Difference, page: Page) -> None:
     page.line(f"--- {_about(found.left)}", RED)
     page.line(f"+++ {_about(found.right)}", GREEN)
+    if (run := found.forked_at()) is not None:
+        page.line(f"the second is a fork of the first, at turn {run}")
     page.line(_common(found))
     for field in found.fields:
         is_time = field.name in ("created_at", "updated_at")
@@ -54,7 +56,10 @@ def _common(found: Difference) -> str:
 def _value(value: Any, is_time: bool) -> str:
     if value is MISSING:
         return "nothing"
-    return iso(value) if is_time else fit(one_line(codec.pretty(value)), LONGEST_VALUE)
+    if is_time:
+        return iso(value)
+    text = codec.unescaped(codec.encode(value)).decode("utf-8", "replace")
+    return fit(one_line(text[: 4 * LONGEST_VALUE]), LONGEST_VALUE)
 
 
 def _title(change: Change) -> str:

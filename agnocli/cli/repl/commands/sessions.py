@@ -134,6 +134,18 @@ def _delete(repl: Repl, argument: str) -> None:
     repl.app.note(f"deleted, into the trash; back with: agno sessions restore {short(session_id)}")
 
 
+def _diff(repl: Repl, reference: str) -> None:
+    from agnocli.cli.commands.session_inspect import page
+    from agnocli.cli.render.difference import write_difference
+    from agnocli.sessions.difference import Stored, difference
+    from agnocli.sessions.resolve import resolve
+
+    backend = repl.talk.backend
+    other = Stored(backend, resolve(backend, reference))
+    this = Stored(backend, repl.must_be_stored().session_id)
+    write_difference(difference(other, this), page(repl.app))
+
+
 def _info(repl: Repl, argument: str) -> None:
     from agnocli.layout.spoken import facts
 
@@ -156,6 +168,7 @@ COMMANDS = (
     Command("fork", "[TURN] [NAME]", "go on in a copy, of all or up to a turn", _fork),
     Command("sessions", "[QUERY]", "list stored sessions", _sessions),
     Command("search", "TEXT", "find words in all that was said", _search),
+    Command("diff", "SESSION", "what this one has otherwise", _diff, sessions_here),
     Command("rename", "NAME", "name this session", _rename),
     Command("tag", "[+TAG -TAG]", "show or change its tags", _tag),
     Command("delete", "", "move this session to the trash", _delete),
