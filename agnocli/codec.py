@@ -263,10 +263,10 @@ def raw_members(document: Document | None) -> dict[str, Any]:
         return dict(_split(document.decode("utf-8", "surrogatepass")))
 
 
-def raw_items(document: bytes) -> list[bytes]:
+def raw_items(document: bytes) -> list[Any]:
     """The items of an array, each as its JSON text, of equal value at least; none for what is no array."""
     try:
-        return [bytes(one) for one in _items.decode(document)]
+        return _items.decode(document)
     except (msgspec.MsgspecError, RecursionError):
         return [encode(one) for one in v] if isinstance(v := decode(document), list) else []
 

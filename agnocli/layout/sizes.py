@@ -87,43 +87,48 @@ def run_sizes(document: Document) -> Counter[str]:
 
 def _each(raw: Any, measure: Any, found: Counter[str]) -> None:
     for item in codec.raw_items(raw):
-        if bytes(item[:1]) == b"{":
+        if _begins(item, b"{"):
             measure(item, found)
+
+
+def _begins(raw: Any, mark: bytes) -> bool:
+    """What is large is not copied."""
+    return bytes(memoryview(raw)[:1]) == mark
 
 
 def _object(raw: Any, causes: Mapping[str, str], rest: str, found: Counter[str]) -> None:
     """Members by their names, all else of the value for `rest`."""
     before = found.total()
-    if bytes(raw)[:1] == b"{":
+    if _begins(raw, b"{"):
         for name, value in codec.raw_members(raw).items():
             if name in causes:
                 found[causes[name]] += len(value)
     found[rest] += len(raw) - (found.total() - before)
 
 
-def _message(raw: bytes, found: Counter[str]) -> None:
-    members = codec.raw_members(Document(raw))
+def _message(raw: Any, found: Counter[str]) -> None:
+    members = codec.raw_members(raw)
     if bytes(members.get("from_history", b"")) == b"true":
         found[REPEATED] += len(raw)
         return
-    content = bytes(members.pop("content", b""))
+    content = members.pop("content", b"")
     cause = _SPOKEN_BY.get(bytes(members.get("role", b"")), TEXT)
-    if content[:1] == b"[":
+    if _begins(content, b"["):
         _parts(content, cause, found)
     else:
         found[cause] += len(content)
     for name, value in members.items():
-        if name in _OF_A_MESSAGE and bytes(value) != b"null":
+        if name in _OF_A_MESSAGE and not _begins(value, b"n"):
             found[_OF_A_MESSAGE[name]] += len(value)
 
 
-def _parts(content: bytes, cause: str, found: Counter[str]) -> None:
+def _parts(content: Any, cause: str, found: Counter[str]) -> None:
     for part in codec.raw_items(content):
         kind = b""
-        if part[:1] == b"{":
-            kind = bytes(codec.raw_members(Document(part)).get("type", b""))
+        if _begins(part, b"{"):
+            kind = bytes(codec.raw_members(part).get("type", b""))
         found[MEDIA if kind in _PICTURES else cause] += len(part)
 
 
-def _execution(raw: bytes, found: Counter[str]) -> None:
+def _execution(raw: Any, found: Counter[str]) -> None:
     _object(raw, {"result": RESULTS}, CALLS, found)

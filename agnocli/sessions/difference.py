@@ -16,13 +16,15 @@ import msgspec
 from agnocli import codec
 from agnocli.abc import Backend
 from agnocli.errors import CodecError
-from agnocli.layout.members import in_reading_order
+from agnocli.layout.members import Placed, in_reading_order
 from agnocli.layout.spoken import Called, Said, Turn, as_stored, laid_out, lenient, title_of, turn
 from agnocli.records import SESSION_COLUMNS, SESSION_DOCUMENTS, Document, Session
 from agnocli.sessions.fork import FORKED_FROM
 
 MISSING = object()
 """In the place of a value that one side does not have."""
+
+_PIECE = 1_000_000
 
 Words = tuple[str, str]
 """Who says something, and what."""
@@ -36,9 +38,11 @@ class Stored:
         self.session = backend.get(session_id)
         self.address = backend.address
 
-    def turns(self) -> Iterator[Turn]:
-        runs = self._backend.runs(self.session.session_id)
-        return (turn(placed, self.session) for placed in in_reading_order(runs))
+    def runs(self) -> Iterator[Placed]:
+        return in_reading_order(self._backend.runs(self.session.session_id))
+
+    def turn(self, placed: Placed | None) -> Turn | None:
+        return None if placed is None else turn(placed, self.session)
 
     def about(self) -> dict[str, object]:
         title = title_of(self.session)
@@ -117,12 +121,12 @@ class Difference:
 
     def changes(self) -> Iterator[Change]:
         """In order; one turn of each side is held at a time."""
-        ours, theirs = self.left.turns(), self.right.turns()
+        ours, theirs = self.left.runs(), self.right.runs()
         for kind, begin, end, there, there_end in self._steps:
             pairs = zip_longest(islice(ours, end - begin), islice(theirs, there_end - there))
             for left, right in pairs:
                 if kind != "equal":
-                    yield Change(left, right)
+                    yield Change(self.left.turn(left), self.right.turn(right))
 
 
 def difference(left: Stored, right: Stored) -> Difference:
@@ -130,7 +134,7 @@ def difference(left: Stored, right: Stored) -> Difference:
 
 
 def _digests(stored: Stored) -> list[bytes]:
-    return [_digest(one) for one in stored.turns()]
+    return [_digest(turn(placed, stored.session)) for placed in stored.runs()]
 
 
 def _digest(one: Turn) -> bytes:
@@ -196,8 +200,16 @@ def _called(entry: Called) -> Iterator[Words]:
 
 def _media(entry: Said | Called) -> Iterator[Words]:
     for one in entry.media:
-        mark = blake2b(one.data.encode(), digest_size=4).hexdigest() if one.data else ""
+        mark = _mark(one.data) if one.data else ""
         yield one.kind, " ".join(filter(None, (one.name, one.mime, one.url, one.text, mark)))
+
+
+def _mark(data: str) -> str:
+    """Tells one picture from another; in pieces, for it may be large."""
+    hasher = blake2b(digest_size=4)
+    for start in range(0, len(data), _PIECE):
+        hasher.update(data[start : start + _PIECE].encode("utf-8", "surrogatepass"))
+    return hasher.hexdigest()
 
 
 def _place(one: Turn | None) -> dict[str, object] | None:

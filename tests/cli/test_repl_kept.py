@@ -290,6 +290,22 @@ def test_turns_are_completed_with_their_questions(prompt: Prompt, agno: Agno) ->
     assert found == [("2", "second question"), ("1", "first question")]
 
 
+def test_arguments_are_completed_wherever_they_can_be_known(prompt: Prompt, agno: Agno) -> None:
+    session = prompt("one")
+    talk = Talk(App(GlobalOptions()), ChatOptions(model="echo", session=session))
+
+    found = {line: offered(talk, line) for line in ("/fork ", "/retry e", "/summary ", "/context ")}
+
+    assert found == {
+        "/fork ": ["1"],
+        "/retry e": ["echo"],
+        "/summary ": ["refresh"],
+        "/context ": ["full"],
+    }
+    assert offered(talk, "/diff ") == offered(talk, "/switch ") == [session]
+    assert offered(talk, "/export ht") == ["html "]
+
+
 def test_nothing_is_asked_of_the_backend_before_something_is_said(
     prompt: Prompt, agno: Agno
 ) -> None:

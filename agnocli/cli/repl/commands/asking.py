@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from agnocli.cli.render.text import fit, neutral, one_line
-from agnocli.cli.repl.commands.command import Candidate, Command
+from agnocli.cli.repl.commands.command import Candidate, Command, words
 from agnocli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -123,5 +123,5 @@ COMMANDS = (
     Command("system", "[TEXT]", "show or set the system prompt (-: none)", _system),
     Command("tools", "[on|off NAME]", "list the tools; offer one, or not", _tools, tools_here),
     Command("file", "[PATH…]", "add files to the next message (-: none)", _file, files_here),
-    Command("context", "[full]", "what the next request would send", _context),
+    Command("context", "[full]", "what the next request would send", _context, words("full")),
 )

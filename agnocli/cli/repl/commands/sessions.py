@@ -12,6 +12,7 @@ import msgspec
 from agnocli.abc import SessionQuery
 from agnocli.cli.render.text import one_line
 from agnocli.cli.repl.commands.command import Candidate, Command, turn_number
+from agnocli.cli.repl.commands.turns import turns_here
 from agnocli.cli.repl.talk import short
 from agnocli.errors import AgnoCLIError, SessionConflictError, UsageError
 
@@ -165,7 +166,7 @@ def _info(repl: Repl, argument: str) -> None:
 COMMANDS = (
     Command("new", "[NAME]", "begin a new session", _new),
     Command("switch", "SESSION", "go on with another session", _switch, sessions_here),
-    Command("fork", "[TURN] [NAME]", "go on in a copy, of all or up to a turn", _fork),
+    Command("fork", "[TURN] [NAME]", "go on in a copy, of all or up to a turn", _fork, turns_here),
     Command("sessions", "[QUERY]", "list stored sessions", _sessions),
     Command("search", "TEXT", "find words in all that was said", _search),
     Command("diff", "SESSION", "what this one has otherwise", _diff, sessions_here),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agnocli import codec
 from agnocli.cli.render.text import neutral
-from agnocli.cli.repl.commands.command import Candidate, Command
+from agnocli.cli.repl.commands.command import Candidate, Command, words
 from agnocli.errors import AgnoCLIError, CodecError, UsageError
 
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ COMMANDS = (
     Command(
         "state", "[get K|set K V|unset K]", "show or change the session's state", _state, _keys
     ),
-    Command("summary", "[refresh]", "show the summary, or make it anew", _summary),
+    Command(
+        "summary", "[refresh]", "show the summary, or make it anew", _summary, words("refresh")
+    ),
     Command("export", "[FORMAT] [FILE]", "write this session into a file", _export, _formats),
 )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from agnocli.cli.render.text import bytes_of
+from agnocli.cli.repl.commands.asking import models_here
 from agnocli.cli.repl.commands.command import Candidate, Command, count, turn_number
 from agnocli.cli.repl.glimpse import glimpse
 from agnocli.cli.repl.talk import short
@@ -149,7 +150,7 @@ COMMANDS = (
     Command("history", "[N]", "show the last N turns", _history),
     Command("show", "[TURN]", "show a turn with its tools in full", _show, turns_here),
     Command("copy", "[TURN] [code]", "copy an answer, or its last code", _copy, turns_here),
-    Command("retry", "[MODEL]", "ask the last question again", _retry),
+    Command("retry", "[MODEL]", "ask the last question again", _retry, models_here),
     Command("edit", "[TURN]", "ask otherwise; a fork keeps what was said", _edit, turns_here),
     Command("undo", "[N]", "take the last turns back", _undo),
     Command("redo", "[N]", "put them where they were", _redo),
