@@ -149,16 +149,18 @@ def _fitting(turns: list[Past], size: Callable[[Past], int], limit: int) -> list
 
 def estimated_tokens(messages: Iterable[Wire]) -> int:
     """A token is some four bytes of text in most languages and tokenizers; a message costs a few of its own."""
-    return sum(
-        8 + _bytes(one["content"]) // 4 + _bytes(one.get("tool_calls")) // 4 for one in messages
-    )
+    return sum(8 + _tokens(one["content"]) + _bytes(one.get("tool_calls")) // 4 for one in messages)
+
+
+def _tokens(content: object) -> int:
+    if not isinstance(content, list):
+        return _bytes(content) // 4
+    return sum(_bytes(one["text"]) // 4 if one["type"] == "text" else PICTURE for one in content)
 
 
 def _bytes(value: object) -> int:
     if not value:
         return 0
-    if isinstance(value, list) and value[0].get("type") == "text":
-        return _bytes(value[0]["text"]) + 4 * PICTURE * (len(value) - 1)
     text = value if isinstance(value, str) else codec.line(value)
     return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
 
@@ -207,7 +209,8 @@ def content(words: str, attached: Sequence[Media]) -> str | list[Wire]:
     pictures = [
         {"type": "image_url", "image_url": {"url": url}} for url in map(address, attached) if url
     ]
-    return [{"type": "text", "text": words}, *pictures] if pictures else words
+    said = [{"type": "text", "text": words}] if words else []
+    return [*said, *pictures] if pictures else words
 
 
 def address(one: Media) -> str:

@@ -217,6 +217,16 @@ def test_one_question_from_the_shell_may_have_a_picture(
     assert 800 < context["tokens"]["messages"][0] < 900
 
 
+def test_a_picture_may_go_without_words(agno: Agno, here: Path, serve: Serve) -> None:
+    server = serve(Answer("A cup."), Answer("Yes."))
+
+    assert agno("chat", "-s", "cup", "-f", "cup.png", *at(server)).status == 0
+    assert agno("chat", "-s", "cup", "sure?", *at(server)).status == 0
+
+    for request in server.requests:
+        assert request["messages"][0] == {"role": "user", "content": parts("")[1:]}
+
+
 def test_a_file_that_is_none_is_an_error_before_anything_is_asked(agno: Agno, here: Path) -> None:
     ran = agno("chat", "what?", "-f", "blob.bin", "-m", "echo")
 
