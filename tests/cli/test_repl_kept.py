@@ -180,8 +180,8 @@ def test_tools_are_listed_and_one_can_be_kept_from_the_model(
     assert names == [["add_item", "clear"], ["add_item"], ["add_item", "clear"]]
     listed = [line for line in prompt.out.splitlines() if line.startswith(("on ", "off"))]
     assert listed == [
-        "on  add_item             Put something on the list.",
-        "off clear                Empty the list.",
+        "on  add_item  Put something on the list.",
+        "off clear     Empty the list.",
     ]
 
 

@@ -63,10 +63,11 @@ def _list_tools(repl: Repl) -> None:
     tools = repl.talk.tools()
     if not tools:
         repl.app.note("there are no tools; the configuration of an agent names them")
+    longest = max((len(tool.name) for tool, _ in tools), default=0)
+    width = repl.app.terminal.width if repl.app.terminal.stdout_tty else 400
     for tool, is_on in tools:
         told = one_line(tool.description.partition("\n")[0])
-        line = f"{'on ' if is_on else 'off'} {one_line(tool.name):<20} {told}"
-        width = repl.app.terminal.width if repl.app.terminal.stdout_tty else 400
+        line = f"{'on ' if is_on else 'off'} {one_line(tool.name):<{longest}}  {told}"
         sys.stdout.write(fit(line, width).rstrip() + "\n")
 
 
