@@ -185,6 +185,7 @@ def numbered(backend: Backend, session_id: str, number: int) -> tuple[int, Run]:
     if number == 0:
         raise UsageError("turns are numbered from 1", hint="-1 is the last one")
     found: deque[tuple[int, Run]] = deque(maxlen=max(1, -number))
+    place = 0
     for position, run in enumerate(backend.runs(session_id), 1):
         place = number_of(run, position)
         if place == number and run.parent_run_id is not None:
@@ -195,6 +196,8 @@ def numbered(backend: Backend, session_id: str, number: int) -> tuple[int, Run]:
             found.append((place, run))
     if number < 0 and len(found) == -number:
         return found[0]
+    if not place:
+        raise UsageError("nothing has been said in this session yet")
     raise RunNotFoundError(
         session_id, str(number), hint="/history shows the turns and their numbers"
     )

@@ -329,6 +329,13 @@ def test_a_turn_that_is_not_there_is_said(prompt: Prompt, agno: Agno, line: str)
     assert agno.session_ids() == [session]
 
 
+@pytest.mark.parametrize("line", ["/edit", "/fork 1", "/show", "/copy"])
+def test_where_all_was_taken_back_nothing_has_been_said(prompt: Prompt, line: str) -> None:
+    prompt("one", "/undo", line)
+
+    assert "error: nothing has been said in this session yet" in prompt.err
+
+
 @pytest.mark.parametrize(
     "line", ["/edit", "/redo", "/fork", "/show", "/copy", "/summary", "/export"]
 )
