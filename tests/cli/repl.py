@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import pexpect
@@ -64,8 +64,7 @@ class Prompt:
             create_app_session(input=pipe, output=DummyOutput()),
         ):
             pipe.send_bytes(keys.encode("utf-8", "surrogateescape"))
-            repl = Quiet(app, talk)
-            with pytest.raises(Leave) as left:
+            with closing(Quiet(app, talk)) as repl, pytest.raises(Leave) as left:
                 repl.run(None)
         farewell(talk)
         app.close()

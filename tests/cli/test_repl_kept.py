@@ -116,6 +116,19 @@ def test_a_summary_is_made_when_asked_for(prompt: Prompt, agno: Agno, serve: Ser
     assert column(agno, session, "summary")["summary"] == "They greet."
 
 
+def test_a_summary_that_tells_of_what_was_taken_back_is_told(
+    prompt: Prompt, agno: Agno, serve: Serve
+) -> None:
+    made = [Answer('{"summary": "They greet.", "topics": []}') for _ in range(2)]
+    server = serve(Answer("1"), Answer("2"), made[0], made[1])
+
+    prompt("one", "two", "/summary refresh", "/undo", "/summary refresh", model=at(server)[1])
+
+    assert prompt.err.count("the summary still tells of it; /summary refresh makes it anew") == 1
+    prompt("one", "two", "/undo")
+    assert "the summary" not in prompt.err
+
+
 def test_a_summary_that_fails_leaves_the_prompt_and_the_old_one(
     prompt: Prompt, agno: Agno, serve: Serve
 ) -> None:
@@ -314,6 +327,13 @@ def test_nothing_is_asked_of_the_backend_before_something_is_said(
     for line in ("/edit ", "/copy ", "/state get ", "/switch "):
         assert offered(talk, line) == []
     assert not agno.database.exists()
+
+
+def test_clear_is_of_the_screen_alone(prompt: Prompt, agno: Agno) -> None:
+    session = prompt("one", "/clear", "two")
+
+    assert asked(agno, session) == ["one", "two"]
+    assert "\x1b[2J" not in prompt.out
 
 
 # search and cost

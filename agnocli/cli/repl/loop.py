@@ -63,8 +63,7 @@ def _talk(app: App, talk: Talk, first: Message | None) -> int:
 
 def _until_left(app: App, talk: Talk, first: Message | None) -> ExitStatus:
     try:
-        with held() as typed, ending():
-            repl = Repl(app, talk, typed)
+        with held() as typed, ending(), closing(Repl(app, talk, typed)) as repl:
             repl.greet()
             repl.run(first)
     except Leave as leaving:
@@ -72,6 +71,10 @@ def _until_left(app: App, talk: Talk, first: Message | None) -> ExitStatus:
             let_go()
         farewell(talk)
         return leaving.status
+
+
+PATIENCE = 2.0
+"""Seconds."""
 
 
 class Repl:
@@ -85,6 +88,7 @@ class Repl:
         self.attached: list[Attachment] = []
         self.given: Given | None = None
         self._journals: dict[str, Journal] = {}
+        self._measuring: threading.Thread | None = None
         self.line = Line(
             app,
             prompt=self.prompt,
@@ -108,7 +112,13 @@ class Repl:
         """The first prompt is there: now what takes time."""
         self.preload()
         if self.talk.stored:
-            threading.Thread(target=self._measure_behind, daemon=True).start()
+            self._measuring = threading.Thread(target=self._measure_behind, daemon=True)
+            self._measuring.start()
+
+    def close(self) -> None:
+        """Nobody may be reading when the backend is closed; one that does not answer is not waited for."""
+        if self._measuring is not None:
+            self._measuring.join(PATIENCE)
 
     def _measure_behind(self) -> None:
         self.talk.measure()
@@ -134,12 +144,12 @@ class Repl:
         if first is not None:
             sys.stdout.write(f"> {neutral(first.text)}\n")
             self.guarded(partial(self.ask, first))
-            self.talk.measure()
+            self.guarded(self.talk.measure)
         while True:
             text = self.read()
             if text.strip():
                 self.guarded(partial(self.take, text))
-                self.talk.measure()
+                self.guarded(self.talk.measure)
 
     def read(self) -> str:
         from agnocli.cli.repl.line import EndedLine
@@ -228,7 +238,15 @@ class Repl:
         name = f"{talk.label}, before the edit of turn {given.number}"
         kept = cut(talk.backend, talk.session_id, given.number, kept_as=name)
         self.app.note(f"what was said is kept; go there with: /switch {short(kept)}")
+        self.check_summary()
         return msgspec.structs.replace(given, number=None)
+
+    def check_summary(self) -> None:
+        """After turns went: say it if the summary, which may be sent, still tells of them."""
+        from agnocli.cli.repl.rewind import summary_is_ahead
+
+        if summary_is_ahead(self.talk.backend, self.talk.session_id):
+            self.app.note("the summary still tells of it; /summary refresh makes it anew")
 
     def turn(self, wanted: int) -> tuple[int, Run]:
         """A turn by its number, with the number it has. UsageError before the first one."""

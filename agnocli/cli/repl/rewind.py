@@ -14,6 +14,7 @@ from agnocli.agent.sessions import stored_state
 from agnocli.agent.state import merge
 from agnocli.edit import edit_members
 from agnocli.errors import CodecError, SessionConflictError, UsageError
+from agnocli.layout.covers import covered
 from agnocli.layout.media import Media
 from agnocli.layout.members import number_of
 from agnocli.records import Document, Run
@@ -129,6 +130,13 @@ def editable(backend: Backend, session_id: str, number: int) -> Given:
     if not (text := question(run)):
         raise UsageError("that turn holds no question that can be read")
     return Given(text, pictures(run), place)
+
+
+def summary_is_ahead(backend: Backend, session_id: str) -> bool:
+    """Whether the session's summary tells of turns that are not there any more."""
+    reached = covered(backend.get(session_id))
+    last = next(iter(backend.runs(session_id, last=1)), None)
+    return reached is not None and (last is None or (last.run_index or 0) < reached.run_index)
 
 
 def _state(run: Run | None) -> Document | None:

@@ -100,6 +100,7 @@ def _undo(repl: Repl, argument: str) -> None:
         repl.app.note(f"took back the last turn{runs}: {glimpse(turn.question)}")
         repl.give(Given(turn.question, turn.pictures))
     repl.app.note("/redo brings it back" if argument in ("", "1") else "/redo brings them back")
+    repl.check_summary()
 
 
 def _redo(repl: Repl, argument: str) -> None:
