@@ -20,6 +20,8 @@
     ├── RecordRejectedError           a backend cannot hold this record unchanged
     ├── JobError                      a transfer that another one is at work on, or whose ledger cannot be used
     ├── UndoneError                   a turn that was taken back and cannot be kept for /redo, or read again
+    ├── SearchIndexError              the index in the cache folder cannot be used; the sessions themselves can
+    │   └── SearchIndexDamagedError   and is made anew
     ├── CodecError                    bytes that are not a JSON document
     ├── ConfirmationRequiredError     a question with nobody to answer it
     └── ModelError                    the model, or the way to it
@@ -141,6 +143,14 @@ class JobError(AgnoCLIError):
 
 
 class UndoneError(AgnoCLIError):
+    pass
+
+
+class SearchIndexError(AgnoCLIError):
+    default_hint = "it can be removed at any time: a search makes it anew"
+
+
+class SearchIndexDamagedError(SearchIndexError):
     pass
 
 

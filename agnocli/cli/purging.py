@@ -15,7 +15,7 @@ from agnocli.layout.standing import standing
 
 def purged(app: App, backend: Backend, ids: Sequence[str]) -> Removed:
     """Nothing is deleted when another program keeps the backend from leaving no byte."""
-    known = {*ids, *_run_ids(backend, ids)}
+    known = dict.fromkeys([*ids, *_run_ids(backend, ids)])
     removed = Removed(deleted=[*ids], kept=backend.capabilities.keeps_deleted)
     with _erasing(backend):
         for start in range(0, len(ids), CHUNK):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from difflib import get_close_matches
 from itertools import groupby
 
@@ -146,15 +147,24 @@ def _prove(backend: Backend, kept: Sequence[SessionBundle], source: Source) -> N
     for stored in backend.read(list(by_id)):
         session_id = stored.session.session_id
         missing.remove(session_id)
-        meant = by_id[session_id]
-        if not isinstance(meant.runs, tuple):  # written, and thereby read, already
-            meant = next(one for _, one in source.scan(wanted=lambda one: one == session_id))  # noqa: B023
-        if (where := Comparison(meant, stored, can).difference) is not None:
+        with _again(by_id[session_id], source) as meant:
+            where = Comparison(meant, stored, can).difference
+        if where is not None:
             raise SessionConflictError(
                 session_id, f"differs from what was deleted: {where}", hint="it stays in the trash"
             )
     for session_id in missing:
         raise SessionNotFoundError(session_id, hint="it was stored and is not there; try again")
+
+
+@contextmanager
+def _again(bundle: SessionBundle, source: Source) -> Iterator[SessionBundle]:
+    """A session that was written, and whose runs have thereby been read, if they could be read but once."""
+    if isinstance(bundle.runs, tuple):
+        yield bundle
+        return
+    with closing(source.scan(wanted=lambda one: one == bundle.session.session_id)) as found:  # type: ignore[type-var]
+        yield next(found)[1]
 
 
 def _last(trash: Trash, backend: Backend) -> list[Trashed]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -10,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from agnocli.cli.context import App
+from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.options import Output
 from agnocli.cli.render.progress import Bar
 from agnocli.cli.render.table import Column
@@ -22,19 +27,56 @@ _SNIPPET = 48
 """Cells of a snippet for which other columns are left out."""
 
 
-def search_sessions(app: App, query: SearchQuery, context: int | None, with_index: bool) -> None:
+class How(msgspec.Struct, frozen=True):
+    """`context` is characters around what was found; None for as many as there is room for."""
+
+    context: int | None
+    with_index: bool
+    everywhere: bool
+    exit_status: bool
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What one backend found."""
+
+    name: str
+    address: str
+    found: Found
+
+
+def search_sessions(app: App, query: SearchQuery, how: How) -> int:
     query = replace(
         query,
         by_session=query.by_session or app.output is Output.IDS,
-        context=_context(app, query.context) if context is None else context,
+        context=_context(app, query.context) if how.context is None else how.context,
     )
-    pattern = Pattern(query)
-    backend, name = app.backend(read_only=True), app.backend_name()
-    folder = indexes(app.environ) if with_index else None
+    shown = columns(Pattern(query), everywhere=how.everywhere)
+    if app.tells_fields(shown):
+        return 0
+    folder = indexes(app.environ) if how.with_index else None
+    if how.everywhere:
+        from agnocli.cli.everywhere import Everywhere
+
+        places = Everywhere(app, "not searched")
+        tries = [
+            places.tried(name, partial(_answer, app, name, backend, query, folder))
+            for name, backend in places.backends
+        ]
+        answers, status = [one for one in tries if one is not None], places.status
+    else:
+        backend = app.backend(read_only=True)
+        answers, status = [_answer(app, app.backend_name(), backend, query, folder)], 0
+    count = app.list(rows(app, answers, query), shown)
+    tell(app, answers, query, count)
+    found = any(one.found.total for one in answers)
+    return status or (ExitStatus.FAILED if how.exit_status and not found else ExitStatus.OK)
+
+
+def _answer(
+    app: App, name: str, backend: Backend, query: SearchQuery, folder: Path | None
+) -> Answer:
     with Telling(app, backend) as watcher:
-        found = look(backend, query, folder=folder, watcher=watcher)
-    app.list(rows(app, found.hits, name), columns(pattern))
-    tell(app, found, query, backend.address)
+        return Answer(name, backend.address, look(backend, query, folder=folder, watcher=watcher))
 
 
 def _context(app: App, usual: int) -> int:
@@ -43,10 +85,11 @@ def _context(app: App, usual: int) -> int:
     return max(usual, app.terminal.width * 2 // 3) if fills_lines else usual
 
 
-def columns(pattern: Pattern) -> list[Column]:
+def columns(pattern: Pattern, *, everywhere: bool) -> list[Column]:
     by_session = pattern.query.by_session
     return [
         Column("session_id", "ID", "id"),
+        Column("backend", "BACKEND", rank=1, table=everywhere),
         Column("title", "TITLE", rank=4),
         Column("at", "WHEN", "time", rank=2),
         Column("hits", "HITS", "number", rank=1, table=by_session),
@@ -60,14 +103,13 @@ def columns(pattern: Pattern) -> list[Column]:
         Column("name", "NAME", table=False),
         Column("agent_id", "AGENT", table=False),
         Column("user_id", "USER", table=False),
-        Column("backend", "BACKEND", table=False),
     ]
 
 
-def rows(app: App, hits: Iterable[Hit], backend: str) -> Iterator[dict[str, object]]:
+def rows(app: App, answers: Iterable[Answer], query: SearchQuery) -> Iterator[dict[str, object]]:
     """A row each; only a table tells of what has no role where it stands instead."""
     in_table = app.output is Output.TABLE
-    for hit in hits:
+    for name, hit in _ranked(answers, query):
         yield {
             "session_id": hit.session_id,
             "run_id": hit.run_id,
@@ -83,26 +125,44 @@ def rows(app: App, hits: Iterable[Hit], backend: str) -> Iterator[dict[str, obje
             "title": hit.session.title,
             "agent_id": hit.session.agent_id,
             "user_id": hit.session.user_id,
-            "backend": backend,
+            "backend": name,
         }
 
 
-def tell(app: App, found: Found, query: SearchQuery, address: str) -> None:
-    if found.unreadable:
-        number, first = sum(found.unreadable.values()), next(iter(found.unreadable))
-        them = (
-            "a run that cannot be decoded was"
-            if number == 1
-            else f"{number:,} runs that cannot be decoded were"
+def _ranked(answers: Iterable[Answer], query: SearchQuery) -> Iterator[tuple[str, Hit]]:
+    """The first hits of all backends together. Each backend's own come in order."""
+
+    def place(one: tuple[str, Hit]) -> tuple[float, float, str, str]:
+        name, hit = one
+        first, second = (hit.at, hit.score) if query.latest else (hit.score, hit.at)
+        return -first, -second, hit.session_id, name
+
+    streams = [[(one.name, hit) for hit in one.found.hits] for one in answers]
+    return islice(heapq.merge(*streams, key=place), query.limit)
+
+
+def tell(app: App, answers: Iterable[Answer], query: SearchQuery, shown: int) -> None:
+    for one in answers:
+        _tell_unreadable(app, one)
+    found = [one.found for one in answers]
+    total, in_sessions = sum(one.total for one in found), sum(one.in_sessions for one in found)
+    if found and not total:
+        where = " and ".join(f"{_sessions(one.found.sessions)} at {one.address}" for one in answers)
+        app.note(f"nothing found in {where}{_advice(query)}")
+    if shown < (in_sessions if query.by_session else total):
+        what = _sessions(in_sessions)
+        what = what if query.by_session else f"{total:,} hits in {what}"
+        app.note(f"{shown:,} of {what} shown; more with --all or --limit")
+
+
+def _tell_unreadable(app: App, one: Answer) -> None:
+    if unreadable := one.found.unreadable:
+        number, first = sum(unreadable.values()), next(iter(unreadable))
+        what = "a run" if number == 1 else f"{number:,} runs"
+        app.warn(
+            f"{what} that cannot be decoded {'was' if number == 1 else 'were'} not searched;"
+            f" agno sessions inspect {first} --raw -b {one.name} shows what is there"
         )
-        app.warn(f"{them} not searched; agno sessions inspect {first} --raw shows it")
-    if not found.total:
-        app.note(f"nothing found in {_sessions(found.sessions)} at {address}{_advice(query)}")
-        return
-    total = found.in_sessions if query.by_session else found.total
-    if len(found.hits) < total:
-        what = "sessions" if query.by_session else f"hits in {_sessions(found.in_sessions)}"
-        app.note(f"{len(found.hits):,} of {total:,} {what} shown; more with --all or --limit")
 
 
 def _sessions(number: int) -> str:

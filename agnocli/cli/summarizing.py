@@ -6,6 +6,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, islice
 from threading import Lock
 from typing import Any
 
@@ -53,13 +54,13 @@ def summarize(app: App, chosen: Choice, how: How) -> int:
         return _planned(app, wanted)
     work = _Work(app, backend, model, how)
     rows = work.all(wanted)
-    if chosen.is_one:
-        found = [*rows]
-        _print_one(app, found[0] if found else None)
-    else:
-        _print(app, rows)
-    if work.failures and not work.done:
+    first = list(islice(rows, 1))
+    if work.failures and not first:
         raise work.failures[0]
+    if chosen.is_one:
+        _print_one(app, first[0] if first else None)
+    else:
+        _print(app, chain(first, rows))
     return ExitStatus.PARTIAL if work.failures else ExitStatus.OK
 
 
@@ -182,7 +183,7 @@ def _print_one(app: App, found: Mapping[str, Any] | None) -> None:
         sys.stdout.write(f"{neutral(found['summary'] or '')}\n")
 
 
-def _print(app: App, rows: Iterator[dict[str, Any]]) -> None:
+def _print(app: App, rows: Iterable[dict[str, Any]]) -> None:
     """As they come: for people each under its session's id."""
     if app.options.output not in (None, Output.AUTO):
         app.list(rows, SUMMARY_COLUMNS)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, unquote
-from zlib import crc32
 
 from msgspec.structs import replace
 
 from agnocli.abc import Backend, Capabilities, Traces
+from agnocli.db._sqlite import marking
 from agnocli.db.sql.absence import nothing_there
 from agnocli.db.sql.dialect import DBCursor, Dialect, no_check
 from agnocli.db.sql.options import text_options
@@ -35,10 +34,6 @@ CACHE_KB, LOAD_CACHE_KB = 16 * 2**10, 32 * 2**10
 LOAD_PAGE = 8192
 _LOADED = 0x61676E6F
 """As the user_version of a file: a load has made it, and not yet turned it into WAL mode."""
-_CHECKSUM = "agnocli_checksum"
-"""An aggregate of our own."""
-_SETTLED = 1.0
-"""Seconds after which a file that is written again has another time for certain."""
 
 
 def _translate(error: Exception, address: str) -> AgnoCLIError:
@@ -145,7 +140,7 @@ DIALECT = Dialect(
     read_document="CAST({} AS BLOB)",
     bind_document="CAST({} AS TEXT)",
     size="LENGTH(CAST({} AS BLOB))",
-    mark=f"{_CHECKSUM}(CAST({{}} AS BLOB))",
+    marks=marking.checksum,
     begin_write="BEGIN IMMEDIATE",
     check=no_check,
     is_duplicate=_is_duplicate,
@@ -197,18 +192,7 @@ class SqliteDb(SQLStore):
         return not header or header[18:] == b"\2\2"
 
     def version(self) -> str | None:
-        """Size and time of the files; None while they may be written again within what the clock can tell apart."""
-        found = []
-        for path in (self.path, Path(f"{self.path}-wal")):
-            try:
-                about = path.stat()
-            except FileNotFoundError:
-                continue
-            if about.st_size:
-                if abs(time.time() - about.st_mtime) < _SETTLED:
-                    return None
-                found.append((about.st_ino, about.st_size, about.st_mtime_ns))
-        return str(found)
+        return marking.version(self.path, Path(f"{self.path}-wal"))
 
     def _open_reader(self) -> sqlite3.Connection:
         if not self.path.exists():
@@ -343,26 +327,13 @@ class SqliteDb(SQLStore):
             check_same_thread=False,
         )
         connection.text_factory = _text
-        connection.create_aggregate(_CHECKSUM, 1, _Checksum)
+        marking.teach(connection)
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
 
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
-
-
-class _Checksum:
-    """Of values in whatever order."""
-
-    def __init__(self) -> None:
-        self._sum = 0
-
-    def step(self, value: Any, /) -> None:
-        self._sum += crc32(value or b"")
-
-    def finalize(self) -> int:
-        return self._sum
 
 
 class _Connection(sqlite3.Connection):

@@ -416,3 +416,18 @@ def test_when_a_session_expires_is_kept_and_no_change_of_it(agno: Agno, tmp_path
         assert agno("-b", "there", "sessions", "restore", "one").status == 0
         (back,) = backend.read(["one"])
         assert back.session.expires_at == expires
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+def test_a_session_too_large_to_be_held_comes_back(
+    agno: Agno, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agnocli.formats.source.HELD_BYTES", 2000)
+    with place("there", kind, tmp_path) as there, there.open() as backend:
+        agno.configure(there.settings)
+        backend.write([bundle("large", runs=40), bundle("small"), bundle("larger", runs=50)])
+        before = contents(backend, backend.capabilities)
+        assert agno("-b", "there", "sessions", "delete", "--all", "--yes").status == 0
+        ran = agno("-b", "there", "sessions", "restore", "--last")
+        assert ran.status == 0, ran.err
+        assert contents(backend, backend.capabilities) == before

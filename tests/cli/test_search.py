@@ -113,6 +113,12 @@ def test_nothing_found_is_empty_and_says_where_was_looked(library: Agno) -> None
     assert search(library, "nowhere", "-q").err == ""
 
 
+def test_a_script_can_ask_whether_anything_was_found(library: Agno) -> None:
+    assert search(library, "lake", "--exit-status").status == 0
+    ran = search(library, "nowhere", "--exit-status", "-o", "json")
+    assert (ran.status, ran.json) == (1, [])
+
+
 def test_a_cut_result_says_of_how_many(agno: Agno) -> None:
     agno.store(*many(30))
     ran = search(agno, "biscuits", "-o", "ids", "-L", "3")
@@ -201,3 +207,15 @@ def test_nothing_is_written_where_the_sessions_are(library: Agno) -> None:
     search(library, "lake")
     assert library.database.read_bytes() == before
     assert index_files(library)[0].stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_purged_leaves_no_byte_in_the_index(library: Agno) -> None:
+    assert search(library, "penthouse").out
+    (path,) = index_files(library)
+    assert b"penthouse" in path.read_bytes()
+    ran = library("sessions", "delete", "tools", "--purge", "--yes", "-o", "json")
+    assert (ran.status, ran.json["named"], ran.json["raw"]) == (0, {}, [])
+    left = b"".join(one.read_bytes() for one in path.parent.iterdir())
+    assert b"penthouse" not in left and b"tools.run" not in left
+    assert search(library, "penthouse", "-o", "json").json == []
+    assert len(search(library, "lake", "-o", "json").json) == 1

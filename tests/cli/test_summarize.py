@@ -80,8 +80,9 @@ def test_a_failure_keeps_what_is_stored_and_the_others_go_on(agno: Agno, serve: 
     assert ran.status == 9
     assert "one: " in ran.err
     assert stored(agno) != {"summary": "Short."}
-    alone = agno("sessions", "summarize", "one", *at(serve(Error(400, "no"))))
-    assert alone.error[0] == 8
+    for more in (["one"], ["one", "two", "--force", "-o", "json"]):
+        none = agno("sessions", "summarize", *more, *at(serve(Error(400, "no", repeat=None))))
+        assert (none.status, none.out) == (8, "")
 
 
 def test_it_must_be_told_which(agno: Agno) -> None:

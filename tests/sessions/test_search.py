@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from agnocli.abc import Backend, SessionQuery
@@ -14,6 +16,7 @@ from agnocli.db.memory import MemoryDb
 from agnocli.errors import UsageError
 from agnocli.records import Document, SessionBundle
 from agnocli.sessions.search import Found, Hit, SearchQuery, Watcher, look, search
+from agnocli.sessions.search.parts import Part, parts
 from agnocli.testing.records import EPOCH, document
 from tests.sessions.conversations import LIBRARY, assistant, talk, turn, user
 from tests.transfer.places import KINDS, Place
@@ -325,6 +328,51 @@ def test_what_is_stored_once_more_from_earlier_turns_is_found_once() -> None:
         backend.write([talk("a", turn("a", 0, user("tea")), turn("a", 1, again, user("more")))])
         assert look(backend, query("tea"), folder=None).total == 2  # and its name
         assert [hit.run for hit in search(backend, query("tea", kinds=("content",)))] == [1]
+
+
+NAMES = st.sampled_from(
+    [
+        "role",
+        "content",
+        "reasoning_content",
+        "tool_calls",
+        "tool_call_id",
+        "function",
+        "name",
+        "arguments",
+        "type",
+        "text",
+        "url",
+        "input",
+        "messages",
+        "tools",
+        "tool_args",
+        "result",
+        "step_results",
+        "steps",
+        "metrics",
+        "from_history",
+        "metadata",
+        "agnocli",
+        "error",
+        "references",
+        "images",
+        "files",
+    ]
+)
+LEAVES = st.none() | st.integers() | st.text(max_size=3) | st.sampled_from(["user", "{\\u00e9"])
+VALUES = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5)
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(NAMES, VALUES), VALUES)
+def test_no_shape_of_what_is_stored_ends_a_search(run: dict[str, Any], value: object) -> None:
+    stored = replace(turn("a", 0), run_data=document(run))
+    session = talk("a", session_data=document({"session_state": value}), summary=document(value))
+    found = [*parts(SessionBundle(session.session, (stored,)))]
+    assert all(isinstance(one, Part) and one.text.encode() for one in found)
 
 
 def test_text_that_no_database_holds_is_found_all_the_same(tmp_path: Path) -> None:

@@ -19,3 +19,11 @@ def test_ids_are_found_wherever_they_stand(tmp_path: Path) -> None:
     assert standing(path, ids) == {ids[0]}
     path.write_bytes(b"")
     assert standing(path, ids) == set()
+
+
+def test_of_many_ids_that_are_no_uuids_some_are_looked_for(tmp_path: Path) -> None:
+    path, ids = tmp_path / "file", [f"id-{number:05}" for number in range(5000)]
+    path.write_text(" ".join(ids))
+    found = standing(path, ids)
+    assert len(found) == 100
+    assert {"id-00000", "id-04950"} <= found

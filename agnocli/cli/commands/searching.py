@@ -49,47 +49,38 @@ def search(
     no_index: Annotated[
         bool, typer.Option("--no-index", help="Read all sessions; make and use no index.")
     ] = False,
-    user: filters.User = None,
-    agent: filters.Agent = None,
-    team: filters.Team = None,
-    type_: filters.Type = None,
-    since: filters.Since = None,
-    until: filters.Until = None,
-    name: filters.Name = None,
-    tag: filters.Tag = None,
-    status: filters.Status = None,
-    model: filters.Model = None,
+    exit_status: Annotated[
+        bool, typer.Option("--exit-status", help="End with 1 when nothing is found.")
+    ] = False,
+    all_backends: Annotated[
+        bool, typer.Option("--all-backends", help="Of every configured backend.")
+    ] = False,
 ) -> int:
-    """Search in messages, tools, reasoning, names, summaries and state. The filters choose sessions, as of `list`."""
-    from agnocli.cli.searching import search_sessions
+    """Find words in messages, tools, reasoning, names, state.
+
+    Whatever their case, in any script. Quoted words are found as they stand; of several TEXTs all must stand in one
+    message. The best hits come first. An index in the cache folder is made at the first search.
+    """
+    from agnocli.cli.searching import How, search_sessions
     from agnocli.sessions.search import SearchQuery
 
     for one in [*text, *(role or [])]:
         not_empty(one, "TEXT" if one in text else "--role")
-    sessions = filters.query_of(
-        user=user,
-        agent=agent,
-        team=team,
-        type_=type_,
-        since=since,
-        until=until,
-        name=name,
-        tag=tag,
-        status=status,
-        model=model,
-    )
     query = SearchQuery(
         terms=tuple(text),
         regex=regex,
         case_sensitive=case_sensitive,
         kinds=_kinds(in_),
         roles=tuple(one.strip().lower() for one in role or []),
-        sessions=sessions,
+        sessions=filters.query(context),
         limit=None if all_ else limit,
         latest=latest,
         by_session=by_session,
     )
-    return run(context, lambda one: search_sessions(one, query, surroundings, not no_index))
+    how = How(
+        surroundings, with_index=not no_index, everywhere=all_backends, exit_status=exit_status
+    )
+    return run(context, lambda one: search_sessions(one, query, how))
 
 
 def _kinds(given: str | None) -> tuple[str, ...]:

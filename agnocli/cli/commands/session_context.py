@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -93,13 +92,14 @@ def _conversation(app: App, options: ChatOptions) -> Conversation:
 def show(app: App, conversation: Conversation, found: Outlook, *, whole: bool) -> None:
     from agnocli.cli.render.request import write_request
 
-    write_request(
-        found,
-        stream=sys.stdout,
-        color=app.terminal.color,
-        width=app.terminal.width,
-        whole=whole,
-    )
+    with app.paged() as stream:
+        write_request(
+            found,
+            stream=stream,
+            color=app.terminal.color,
+            width=app.terminal.width,
+            whole=whole,
+        )
     stored, settings = conversation.stored(), conversation.settings
     theirs = None if stored is None else (stored.team_id or stored.agent_id)
     if theirs is not None and theirs != settings.agent_id:

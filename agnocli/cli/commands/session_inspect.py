@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import msgspec
 import typer
@@ -72,8 +73,13 @@ def inspect(
     )
     _check(looked, diff)
     if diff is not None:
-        return run(context, lambda one: _diff(one, session, diff))
-    return run(context, lambda one: _inspect(one, session, looked))
+        return run(context, lambda one: _paged(one, _diff, session, diff))
+    return run(context, lambda one: _paged(one, _inspect, session, looked))
+
+
+def _paged(app: App, act: Callable[..., None], *asked: Any) -> None:
+    with app.paged() as stream, redirect_stdout(stream):
+        act(app, *asked)
 
 
 def _check(looked: Looked, diff: str | None) -> None:
@@ -101,16 +107,16 @@ def _inspect(app: App, reference: str, looked: Looked) -> None:
     elif looked.tree:
         from agnocli.cli.render.overview import write_tree
 
-        write_tree(page(app), session, runs)
+        write_tree(page(app, sys.stdout), session, runs)
     else:
         _transcript(app, backend, session, runs, looked)
 
 
-def page(app: App) -> Any:
+def page(app: App, stream: TextIO) -> Any:
     from agnocli.cli.render.transcript import Page, Shown
 
     terminal = app.terminal
-    return Page(sys.stdout, terminal.color, terminal.width, terminal.stdout_tty, Shown())
+    return Page(stream, terminal.color, terminal.width, terminal.stdout_tty, Shown())
 
 
 def _sizes(app: App, session: Session, runs: Iterable[Run]) -> None:
@@ -126,7 +132,7 @@ def _sizes(app: App, session: Session, runs: Iterable[Run]) -> None:
     if not app.json(row):
         from agnocli.cli.render.overview import write_sizes
 
-        write_sizes(page(app), session, found)
+        write_sizes(page(app, sys.stdout), session, found)
 
 
 def _transcript(
@@ -176,7 +182,7 @@ def _diff(app: App, reference: str, other: str) -> None:
         return
     from agnocli.cli.render.difference import write_difference
 
-    write_difference(found, page(app))
+    write_difference(found, page(app, sys.stdout))
 
 
 def _elsewhere(app: App, backend: Backend, reference: str) -> tuple[Backend, str]:

@@ -21,7 +21,7 @@ from agnocli.cli.tagging import Tagging
 
 app = application("List, search, inspect, rename, delete, export and import conversations.")
 app.command("list", cls=Filtered)(session_list.list_)
-app.command("search", cls=Command)(searching.search)
+app.command(cls=Filtered)(searching.search)
 app.command(cls=Command)(session_inspect.inspect)
 app.command("show", cls=Command, hidden=True, help="The same as inspect.")(session_inspect.inspect)
 app.command(cls=Command)(session_context.context)

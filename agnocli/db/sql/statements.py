@@ -134,9 +134,7 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
         )
 
     def _marks_of(self, *columns: str) -> str:
-        return ", ".join(
-            dict.fromkeys(self.dialect.mark.format(self._name(one)) for one in columns)
-        )
+        return self.dialect.marks([self._name(one) for one in columns])
 
     def _size(self, column: str) -> str:
         return self.dialect.size.format(self._name(column))

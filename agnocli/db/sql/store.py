@@ -210,7 +210,8 @@ class SQLStore:
         return marking.marks(self._connections, self._statements)
 
     def version(self) -> str | None:
-        return None
+        with self._connections.reading() as cursor:
+            return self._dialect.version(cursor, self._tables)
 
     def get(self, session_id: str) -> Session:
         with self._connections.reading() as cursor:

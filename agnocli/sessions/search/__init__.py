@@ -12,14 +12,9 @@ from pathlib import Path
 
 from agnocli.abc import Backend
 from agnocli.config.paths import cache_dir
+from agnocli.errors import SearchIndexDamagedError, SearchIndexError
 from agnocli.sessions.search.finding import Found, Hit, by_index, by_scan
-from agnocli.sessions.search.index import (
-    Index,
-    IndexDamagedError,
-    IndexUnusableError,
-    index_path,
-    remove,
-)
+from agnocli.sessions.search.index import Index, index_path, remove
 from agnocli.sessions.search.query import Pattern, SearchQuery
 from agnocli.sessions.search.watching import Watcher
 
@@ -63,10 +58,10 @@ def look(
             try:
                 with Index(path) as index:
                     return by_index(backend, pattern, index, watcher)
-            except IndexDamagedError as error:
+            except SearchIndexDamagedError as error:
                 watcher.rebuilding(error.message)
                 remove(path)
-            except IndexUnusableError as error:
+            except SearchIndexError as error:
                 reason = error.message
                 break
     watcher.scanning(reason)
@@ -76,7 +71,7 @@ def look(
 def forget(address: str, session_ids: Iterable[str], *, folder: Path | None = None) -> None:
     """Take sessions out of the index of a backend, without a byte left of them; to be called when they are deleted.
 
-    IndexUnusableError, naming the file, when that cannot be done.
+    SearchIndexError, naming the file, when that cannot be done.
     """
     path = index_path(folder or indexes(), address)
     if not path.exists():
@@ -84,6 +79,6 @@ def forget(address: str, session_ids: Iterable[str], *, folder: Path | None = No
     try:
         with Index(path) as index, index.updating(lambda: None):
             index.forget(session_ids, wholly=True)
-    except IndexDamagedError:
+    except SearchIndexDamagedError:
         with suppress(FileNotFoundError):
             remove(path)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from agnocli.abc import Backend, SessionQuery
 from agnocli.errors import CodecError
 from agnocli.layout.derive import session_info
+from agnocli.layout.filter import listed
 from agnocli.records import SessionBundle, SessionInfo
 from agnocli.sessions.search.index import Index
 from agnocli.sessions.search.parts import Part, Unreadable, of_run, of_session, parts
@@ -21,7 +22,6 @@ from agnocli.sessions.search.ranking import score, snippet
 from agnocli.sessions.search.refresh import refresh
 from agnocli.sessions.search.watching import Watcher
 
-_PAGE = 5000
 _AT_ONCE = 200
 """Sessions whose hits are looked at again together."""
 _ROUNDS = 3
@@ -76,10 +76,6 @@ class Lead(msgspec.Struct, frozen=True, kw_only=True):
     part: Part
     session: SessionInfo | None = None
 
-    def rank(self, latest: bool) -> Rank:
-        first, second = (self.part.at, self.score) if latest else (self.score, self.part.at)
-        return -first, -second, self.session_id, self.order
-
 
 class Best:
     """The first so many leads in rank, of all that are added."""
@@ -99,9 +95,7 @@ class Best:
             return
         self.hits[session_id] += 1
         points = score(part, spans)
-        first, second = (part.at, points) if self._query.latest else (points, part.at)
-        rank = (-first, -second, session_id, order)
-        if not self._is_good(rank, session_id):
+        if not self._is_good(self._place(points, part.at, session_id, order), session_id):
             return
         lead = Lead(
             session_id=session_id,
@@ -136,7 +130,12 @@ class Best:
         return sorted(found, key=self._rank)[: self._query.limit]
 
     def _rank(self, lead: Lead) -> Rank:
-        return lead.rank(self._query.latest)
+        return self._place(lead.score, lead.part.at, lead.session_id, lead.order)
+
+    def _place(self, points: float, at: int, session_id: str, order: int) -> Rank:
+        """Smaller comes first; ties by session, and within one as it was said."""
+        first, second = (at, points) if self._query.latest else (points, at)
+        return -first, -second, session_id, order
 
     def found(
         self,
@@ -203,7 +202,7 @@ def by_scan(backend: Backend, pattern: Pattern, watcher: Watcher) -> Found:
 def by_index(backend: Backend, pattern: Pattern, index: Index, watcher: Watcher) -> Found:
     """What the index has, each hit looked up in the backend before it counts as one."""
     query = pattern.query
-    for round in range(_ROUNDS):
+    for attempt in range(_ROUNDS):
         refresh(backend, index, watcher)
         wanted = chosen_ids(backend, query.sessions)
         best = Best(pattern)
@@ -215,7 +214,7 @@ def by_index(backend: Backend, pattern: Pattern, index: Index, watcher: Watcher)
         leads = best.leads()
         infos = confirmed(backend, leads)
         stale = {one.session_id for one, info in zip(leads, infos, strict=True) if info is None}
-        if not stale or round == _ROUNDS - 1:
+        if not stale or attempt == _ROUNDS - 1:
             break
         index.unmark(stale)
     unreadable = {
@@ -246,29 +245,16 @@ def confirmed(backend: Backend, leads: Sequence[Lead]) -> list[SessionInfo | Non
 def _prints(bundle: SessionBundle, run_ids: Collection[str]) -> set[tuple[str, int]]:
     session, runs = bundle
     found = {("", hash(part.text)) for part in of_session(session)} if "" in run_ids else set()
-    left = {*run_ids} - {""}
-    if not left:
-        return found
     with suppress(CodecError):  # what Agno 2 left in the session's row
         for run in runs:
-            if run.run_id in left:
+            if run.run_id in run_ids:
                 said = of_run(run, session, 0)
                 found |= {(run.run_id, hash(one.text)) for one in said if isinstance(one, Part)}
-                left.discard(run.run_id)
-            if not left:
-                break
     return found
 
 
 def chosen_ids(backend: Backend, query: SessionQuery) -> set[str] | None:
     """The sessions a listing of these filters would show; None for all."""
-    query = replace(query, limit=_PAGE, skip=0, after=None)
-    if query == SessionQuery(limit=_PAGE, sort=query.sort, reverse=query.reverse):
+    if query == SessionQuery(sort=query.sort, reverse=query.reverse, limit=query.limit):
         return None
-    found = set[str]()
-    while True:
-        page = backend.find(query)
-        found.update(info.session_id for info in page.items)
-        if page.next is None:
-            return found
-        query = replace(query, after=page.next)
+    return {info.session_id for info in listed(backend, query)}

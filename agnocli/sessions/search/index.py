@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
@@ -17,12 +18,12 @@ from sys import intern
 from types import TracebackType
 from typing import Any, Self
 
-from agnocli.errors import AgnoCLIError
+from agnocli.errors import SearchIndexDamagedError, SearchIndexError
 from agnocli.records import SessionBundle
 from agnocli.sessions.search.parts import Part, parts
 from agnocli.sessions.search.query import fold
 
-FORMAT = "1"
+_FORMAT = "1"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sessions (
@@ -38,18 +39,12 @@ _TRIGRAMS = """
 CREATE VIRTUAL TABLE IF NOT EXISTS trigrams USING fts5(
     text, content = '', columnsize = 0, detail = none, tokenize = 'trigram case_sensitive 1')
 """
+_UNUSED = 90 * 86_400
+"""Seconds after which an index that nobody searched in is removed."""
 _PATIENCE = 30.0
 _BATCH_BYTES = 8 * 2**20
 """Of texts that are made durable at once."""
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-class IndexUnusableError(AgnoCLIError):
-    """The cache cannot be written or read; the backend can still be scanned."""
-
-
-class IndexDamagedError(AgnoCLIError):
-    """The file is not what was written; without it all is well again. Never leaves this package."""
 
 
 def index_path(folder: Path, address: str) -> Path:
@@ -73,7 +68,8 @@ class Index:
                 raise
 
     def _open(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
+        with suppress(sqlite3.OperationalError):  # another search makes the file at this moment
+            self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA secure_delete = ON")
         self._db.executescript(_TABLES)
@@ -82,9 +78,9 @@ class Index:
             self.has_trigrams = True
         except sqlite3.OperationalError:  # an SQLite without FTS5, or before 3.34
             self.has_trigrams = False
-        form = f"{FORMAT}, trigrams" if self.has_trigrams else FORMAT
+        form = f"{_FORMAT}, trigrams" if self.has_trigrams else _FORMAT
         if self.fact("format") not in (None, form):
-            raise IndexDamagedError(f"{self.path} is of another version")
+            raise SearchIndexDamagedError(f"{self.path} is of another version")
         self.set_fact("format", form)
 
     def __enter__(self) -> Self:
@@ -100,17 +96,17 @@ class Index:
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """Failures of the file as one of the two errors above."""
+        """Failures of the file as SearchIndexError: damaged, or not to be used."""
         try:
             yield
         except OSError as error:
-            raise IndexUnusableError(f"{self.path}: {error.strerror}") from error
+            raise SearchIndexError(f"{self.path}: {error.strerror}") from error
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
-                raise IndexDamagedError(f"{self.path} is damaged") from error
+                raise SearchIndexDamagedError(f"{self.path} is damaged") from error
             if "no such " in str(error) or "malformed" in str(error):
-                raise IndexDamagedError(f"{self.path} is damaged") from error
-            raise IndexUnusableError(f"{self.path}: {error}") from error
+                raise SearchIndexDamagedError(f"{self.path} is damaged") from error
+            raise SearchIndexError(f"{self.path}: {error}") from error
 
     @contextmanager
     def updating(self, waiting: Callable[[], None]) -> Iterator[None]:
@@ -165,10 +161,12 @@ class Index:
         self.forget(gone)
         return changed, len(gone)
 
-    def changed(self, number: int) -> list[tuple[str, str]]:
-        """So many ids, with their marks, of those still to be read."""
-        found = self._rows(f"SELECT now.session_id, now.mark {_CHANGED} LIMIT ?", [number])
-        return [(text(one), mark) for one, mark in found]
+    def changed(self, number: int, after: str) -> dict[str, str]:
+        """So many ids, with their marks, of those to be read that come after one."""
+        sql = (
+            f"SELECT now.session_id, now.mark {_CHANGED} AND now.session_id > ? ORDER BY 1 LIMIT ?"
+        )
+        return {text(one): mark for one, mark in self._rows(sql, [raw(after), number])}
 
     def count(self) -> int:
         return int(next(self._rows("SELECT COUNT(*) FROM sessions"))[0])
@@ -224,7 +222,7 @@ class Index:
         for (n,) in found.fetchall():
             if self.has_trigrams:
                 rows = self._db.execute("SELECT id, text FROM parts WHERE n = ?", [n])
-                gone = (("delete", number, fold(stored)) for number, stored in rows.fetchall())
+                gone = (("delete", number, fold(stored)) for number, stored in rows)
                 self._db.executemany(
                     "INSERT INTO trigrams (trigrams, rowid, text) VALUES (?, ?, ?)", gone
                 )
@@ -238,20 +236,22 @@ class Index:
                 "UPDATE sessions SET mark = NULL WHERE session_id = ?",
                 [[raw(one)] for one in session_ids],
             )
-            self._db.execute("UPDATE facts SET value = '' WHERE name = 'version'")
+            self._unsettle()
+
+    def _unsettle(self) -> None:
+        """The next search compares all marks."""
+        self._db.execute("UPDATE facts SET value = '' WHERE name = 'version'")
 
     def forget(self, session_ids: Iterable[str], *, wholly: bool = False) -> None:
         """Take sessions out; `wholly` leaves no byte of them in the file."""
         with self._transaction():
             for session_id in session_ids:
                 self._drop(raw(session_id))
+            self._unsettle()
             if wholly and self.has_trigrams:
                 self._db.execute("INSERT INTO trigrams (trigrams) VALUES ('optimize')")
         if wholly and next(self._rows("PRAGMA wal_checkpoint(TRUNCATE)"))[0]:
-            raise IndexUnusableError(
-                f"{self.path} is being read by another search",
-                hint=f"try again, or remove {self.path}: a search makes it anew",
-            )
+            raise SearchIndexError(f"{self.path} is being read by another search")
 
     # reading
 
@@ -261,7 +261,7 @@ class Index:
         """Every part that may be meant, and maybe others: its session's id, its place among all, itself."""
         where, bound = [f"kind IN ({_places(kinds)})"], [*kinds]
         if roles:
-            where.append(f"role IN ({_places(roles)})")
+            where.append(f"LOWER(role) IN ({_places(roles)})")
             bound += roles
         if trigrams and self.has_trigrams:
             where.append("id IN (SELECT rowid FROM trigrams WHERE trigrams MATCH ?)")
@@ -296,12 +296,17 @@ def _make(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.parent.chmod(0o700)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    os.utime(path)
+    for other in path.parent.glob("*.db"):  # also of places that are no more
+        with suppress(FileNotFoundError):
+            if time.time() - other.stat().st_mtime > _UNUSED:
+                remove(other)
 
 
 def remove(path: Path) -> None:
     """The file and what SQLite keeps beside it."""
-    for suffix in ("", "-wal", "-shm"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    for beside in ("", "-wal", "-shm"):
+        Path(f"{path}{beside}").unlink(missing_ok=True)
 
 
 def raw(value: str) -> bytes:

@@ -45,14 +45,14 @@ def parts(bundle: SessionBundle) -> Iterator[Part | Unreadable]:
     """All texts of a session; instructions that it repeats are told once."""
     session, runs = bundle
     yield from of_session(session)
-    told: set[str] = set()
+    told = set[int]()
     try:
         for number, run in enumerate(runs, 1):
             for part in of_run(run, session, number):
                 if isinstance(part, Part) and part.kind == "system":
-                    if part.text in told:
+                    if hash(part.text) in told:
                         continue
-                    told.add(part.text)
+                    told.add(hash(part.text))
                 yield part
     except CodecError as error:  # what Agno 2 left in the session's row
         yield Unreadable("", error.message)

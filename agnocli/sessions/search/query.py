@@ -24,8 +24,8 @@ _TRIGRAMS = 12
 class SearchQuery(msgspec.Struct, frozen=True, kw_only=True):
     """`terms` must all stand in one text; blanks in a term mean any blanks. `regex` takes them as patterns.
 
-    `sessions` chooses sessions as a listing does; its order, skip and limit do not count. `limit` is of hits, or of
-    sessions with `by_session`, which gives the best hit of each; None means all.
+    `roles` are in small letters. `sessions` chooses sessions as a listing does; its order, skip and limit do not
+    count. `limit` is of hits, or of sessions with `by_session`, which gives the best hit of each; None means all.
     """
 
     terms: tuple[str, ...]
@@ -69,7 +69,7 @@ class Pattern:
 
     def wants(self, kind: str, role: str) -> bool:
         query = self.query
-        return kind in query.kinds and (not query.roles or role in query.roles)
+        return kind in query.kinds and (not query.roles or role.lower() in query.roles)
 
     def spans(self, text: str) -> tuple[list[Span], ...]:
         """Where each term stands; empty when one does not."""

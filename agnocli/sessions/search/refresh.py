@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
 
 import msgspec
 
 from agnocli.abc import Backend, Marked, SessionQuery
+from agnocli.layout.filter import listed
 from agnocli.records import SessionBundle
 from agnocli.sessions.search.index import Index
 from agnocli.sessions.search.watching import Watcher
 
 _AT_ONCE = 200
 """Sessions asked for at once."""
-_PAGE = 5000
 
 
 def refresh(backend: Backend, index: Index, watcher: Watcher) -> None:
@@ -34,9 +33,9 @@ def refresh(backend: Backend, index: Index, watcher: Watcher) -> None:
 
 
 def _read(backend: Backend, index: Index, watcher: Watcher, changed: int) -> None:
-    done = size = 0
-    for _ in range(changed // _AT_ONCE + 1):
-        wanted = dict(index.changed(_AT_ONCE))
+    done, size, last = 0, 0, ""
+    while wanted := index.changed(_AT_ONCE, last):
+        last = [*wanted][-1]
         there = _there(backend, wanted)
         for one in index.store(there):
             done, size = done + 1, size + one
@@ -62,11 +61,5 @@ def marks(backend: Backend) -> Iterator[tuple[str, str]]:
 
 
 def _listed(backend: Backend) -> Iterator[tuple[str, str]]:
-    query = SessionQuery(limit=_PAGE)
-    for _ in count():
-        page = backend.find(query)
-        for info in page.items:
-            yield info.session_id, repr(msgspec.structs.astuple(info))
-        if page.next is None:
-            return
-        query = msgspec.structs.replace(query, after=page.next)
+    for info in listed(backend, SessionQuery()):
+        yield info.session_id, repr(msgspec.structs.astuple(info))

@@ -110,13 +110,15 @@ def _context(repl: Repl, argument: str) -> None:
     from agnocli.cli.render.request import write_request
 
     terminal = repl.app.terminal
-    write_request(
-        outlook(repl.talk.conversation),
-        stream=sys.stdout,
-        color=terminal.color,
-        width=terminal.width,
-        whole=argument == "full",
-    )
+    found = outlook(repl.talk.conversation)
+    with repl.app.paged() as stream:
+        write_request(
+            found,
+            stream=stream,
+            color=terminal.color,
+            width=terminal.width,
+            whole=argument == "full",
+        )
 
 
 COMMANDS = (

@@ -78,7 +78,7 @@ def _sessions(repl: Repl, query: str) -> None:
 
 def _search(repl: Repl, text: str) -> None:
     """Words as a shell takes them: what stands in quotes is found as it stands."""
-    from agnocli.cli.searching import Telling, columns, rows
+    from agnocli.cli.searching import Answer, Telling, columns, rows
     from agnocli.sessions.search import Pattern, SearchQuery, indexes, look
 
     app, talk = repl.app, repl.talk
@@ -93,9 +93,9 @@ def _search(repl: Repl, text: str) -> None:
         found = look(talk.backend, query, folder=folder, watcher=watcher)
     shown = [
         msgspec.structs.replace(one, table=True, rank=0) if one.name == "run" else one
-        for one in columns(Pattern(query))
+        for one in columns(Pattern(query), everywhere=False)
     ]
-    app.list(rows(app, found.hits, talk.backend_name), shown)
+    app.list(rows(app, [Answer(talk.backend_name, talk.backend.address, found)], query), shown)
     if not found.total:
         app.note("nothing found")
     elif len(found.hits) < found.total:
@@ -144,7 +144,8 @@ def _diff(repl: Repl, reference: str) -> None:
     backend = repl.talk.backend
     other = Stored(backend, resolve(backend, reference))
     this = Stored(backend, repl.must_be_stored().session_id)
-    write_difference(difference(other, this), page(repl.app))
+    with repl.app.paged() as stream:
+        write_difference(difference(other, this), page(repl.app, stream))
 
 
 def _info(repl: Repl, argument: str) -> None:

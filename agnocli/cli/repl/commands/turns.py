@@ -59,15 +59,16 @@ def _transcript(repl: Repl, session: Session, runs: Iterable[Run], shown: Shown)
     from agnocli.cli.render.transcript import write_transcript
 
     terminal = repl.app.terminal
-    write_transcript(
-        session,
-        runs,
-        stream=sys.stdout,
-        color=terminal.color,
-        width=terminal.width,
-        tty=terminal.stdout_tty,
-        shown=shown,
-    )
+    with repl.app.paged() as stream:
+        write_transcript(
+            session,
+            runs,
+            stream=stream,
+            color=terminal.color,
+            width=terminal.width,
+            tty=terminal.stdout_tty,
+            shown=shown,
+        )
 
 
 def _show(repl: Repl, argument: str) -> None:
