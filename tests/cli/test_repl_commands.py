@@ -257,6 +257,13 @@ def test_what_was_put_back_can_be_edited(prompt: Prompt, agno: Agno) -> None:
     assert asked(agno, session) == ["not one"]
 
 
+def test_a_text_with_a_slash_is_put_back_as_one(prompt: Prompt, agno: Agno) -> None:
+    session = prompt("//etc/hosts", "/undo", "", "/undo", "//etc")
+
+    assert asked(agno, session) == ["/etc"]
+    assert "no command" not in prompt.err
+
+
 def test_undo_takes_the_replaced_answers_of_a_turn_with_it(prompt: Prompt, agno: Agno) -> None:
     session = prompt("one", "two", "/retry", "/undo")
 

@@ -192,7 +192,11 @@ class Repl:
     def give(self, given: Given, *, selected: bool = True) -> None:
         """Have a question in the line once more."""
         self.given = given
-        self.line.put_back(given.question, selected=selected)
+        self.put_back(given.question, selected=selected)
+
+    def put_back(self, text: str, *, selected: bool = True) -> None:
+        """Have what was said, or was to be, in the line."""
+        self.line.put_back(commands.typed(text), selected=selected)
 
     def say(self, text: str, given: Given | None) -> None:
         """Ask what was typed, with the files it names and those that wait. A file that is not there keeps it in the line."""
@@ -204,7 +208,7 @@ class Repl:
             words, named = named_files(text, self.app.environ, known)
         except AgnoCLIError:
             self.given = given
-            self.line.put_back(text, selected=False)
+            self.put_back(text, selected=False)
             raise
         said = message(words, [*self.attached, *named])
         if said.files:
@@ -310,7 +314,7 @@ class Repl:
         except KeyboardInterrupt:
             raise Leave(ExitStatus.INTERRUPTED, by=came[0] if came else 0) from None
         except AgnoCLIError:
-            self.line.put_back(typed)
+            self.put_back(typed)
             raise
         chatting.remarks(
             self.app, ended, stopped="stopped; what was said is kept; /retry asks again"
@@ -319,7 +323,7 @@ class Repl:
             self.app.note(chatting.usage(ended.output))
         if ended.error is not None:
             self.fail(ended.error)
-            self.line.put_back(typed)
+            self.put_back(typed)
         for number in came:
             if number in ENDING:
                 raise Leave(by=number)

@@ -45,6 +45,11 @@ def literal(text: str) -> str:
     return text.replace("//", "/", 1) if text.lstrip().startswith("//") else text
 
 
+def typed(text: str) -> str:
+    """How a text is typed that is no command."""
+    return text.replace("/", "//", 1) if text.lstrip().startswith("/") else text
+
+
 def run(repl: Repl, text: str) -> None:
     """Do what a line says. UsageError for what is no command, or lacks or has too much."""
     name, argument = _split(text)
