@@ -91,19 +91,29 @@ def _too_large(named: str, most: int) -> UsageError:
 
 
 def named_files(text: str, environ: Environ, known: str = "") -> tuple[str, list[Attachment]]:
-    """The text, `@@` made one, and the files that it names as `@path` or `@"a path"`; each is read once.
+    """The files that a text names as `@path` or `@"a path"`, each read once; `@@path` is no file but `@path`.
 
     What the text `known` names is left alone. UsageError for a path that is plainly meant as one and is not there.
     """
     found: dict[str, Attachment] = {}
-    left_alone = {quoted or word.rstrip(_ENDS) for quoted, word in _NAMED.findall(known)}
-    for quoted, word in _NAMED.findall(text):
-        if word.startswith("@") or (quoted or word.rstrip(_ENDS)) in left_alone:
-            continue
-        path = _meant(quoted or word, environ, plainly=bool(quoted))
+    left_alone = {_word(one) for one in _NAMED.finditer(known)}
+
+    def look(name: re.Match[str]) -> str:
+        word = _word(name)
+        if word in left_alone:
+            return name[0]
+        if word.startswith("@"):
+            return name[0][1:] if _meant(word[1:], environ, plainly=False) else name[0]
+        path = _meant(name[1] or name[2], environ, plainly=bool(name[1]))
         if path is not None and str(path) not in found:
-            found[str(path)] = _named(path, quoted or word)
-    return re.sub(r"(^|(?<=\s))@@", r"\1@", text), list(found.values())
+            found[str(path)] = _named(path, name[1] or name[2])
+        return name[0]
+
+    return _NAMED.sub(look, text), list(found.values())
+
+
+def _word(name: re.Match[str]) -> str:
+    return name[1] or name[2].rstrip(_ENDS)
 
 
 def _named(path: Path, word: str) -> Attachment:

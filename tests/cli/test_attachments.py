@@ -15,7 +15,7 @@ from agnocli.layout.media import media
 from agnocli.messages import data
 from agnocli.testing.openai_server import Answer, Error
 from tests.cli.conftest import Agno, Serve, at
-from tests.cli.repl import Prompt, asked
+from tests.cli.repl import Prompt, asked, pasted
 from tests.formats.conversations import png
 
 PICTURE = png(4, 2)
@@ -67,8 +67,30 @@ def test_files_are_named_in_a_message(here: Path, typed: str, files: list[str]) 
     assert [one.name for one in found] == files
 
 
-def test_two_at_signs_are_one(here: Path) -> None:
-    assert attachments.named_files("@@notes.md, a@@b", {})[0] == "@notes.md, a@@b"
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("@@notes.md, a@@b", "@notes.md, a@@b"),
+        ("SELECT @@version", "SELECT @@version"),
+        ("@@ -1,2 +3,4 @@ def f():", "@@ -1,2 +3,4 @@ def f():"),
+        ("@@", "@@"),
+    ],
+)
+def test_two_at_signs_before_a_file_are_one(here: Path, typed: str, said: str) -> None:
+    assert attachments.named_files(typed, {}) == (said, [])
+
+
+def test_what_is_pasted_names_no_file(prompt: Prompt, agno: Agno, here: Path, serve: Serve) -> None:
+    server = serve(Error(401, "no such key"), Answer("Good."), Answer("Yes."))
+    from_elsewhere = pasted("see @cup.png and\n@@ -1 @@ @@notes.md")
+
+    session = prompt(
+        f"{from_elsewhere} with @notes.md", "", f"@{pasted('notes.md')}", model=at(server)[1]
+    )
+
+    words = f"see @cup.png and\n@@ -1 @@ @@notes.md with @notes.md\n\n{MILK}"
+    assert asked(agno, session) == [words, words, f"@notes.md\n\n{MILK}"]
+    assert all(isinstance(one["messages"][0]["content"], str) for one in server.requests)
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,11 @@ class Line:
         """Have this in the next line. Selected, Enter sends it, an arrow edits it, anything typed replaces it."""
         self._given, self._selected = text, selected
 
+    @property
+    def pasted(self) -> str:
+        """What of the line that was read last was not typed."""
+        return "\n".join(self._folds.pasted)
+
     def redraw(self) -> None:
         """Show the status anew; fit to be called from another thread."""
         self._session.app.invalidate()

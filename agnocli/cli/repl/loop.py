@@ -199,13 +199,18 @@ class Repl:
         self.line.put_back(commands.typed(text), selected=selected)
 
     def say(self, text: str, given: Given | None) -> None:
-        """Ask what was typed, with the files it names and those that wait. A file that is not there keeps it in the line."""
+        """Ask what was typed, with the files it names and those that wait. A file that is not there keeps it in the line.
+
+        What was pasted names none: who wrote it is not who sends it.
+        """
         from agnocli.cli.attachments import about, message, named_files
+        from agnocli.cli.repl.rewind import Given
 
         _check(text)
+        given = given or Given("")
+        given = msgspec.structs.replace(given, pasted=f"{given.pasted}\n{self.line.pasted}")
         try:
-            known = given.question if given else ""
-            words, named = named_files(text, self.app.environ, known)
+            words, named = named_files(text, self.app.environ, given.known)
         except AgnoCLIError:
             self.given = given
             self.put_back(text, selected=False)
@@ -213,10 +218,8 @@ class Repl:
         said = message(words, [*self.attached, *named])
         if said.files:
             self.app.note(f"with {about(said.files)}")
-        if given is not None:
-            pictures = (*given.still(text), *said.pictures)
-            said = msgspec.structs.replace(said, pictures=pictures)
-            given = self._cut(given)
+        said = msgspec.structs.replace(said, pictures=(*given.still(text), *said.pictures))
+        given = self._cut(given)
         if self.ask(said, typed=text) is RunStatus.ERROR:
             self.given = given
         else:

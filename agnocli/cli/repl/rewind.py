@@ -110,12 +110,18 @@ def cut(backend: Backend, session_id: str, number: int, *, kept_as: str) -> str:
 class Given(msgspec.Struct, frozen=True):
     """A question that is in the line once more: what it names went along with it, and does so again.
 
-    `number` is that of the turn it is to take the place of, None when it is said as any other.
+    `number` is that of the turn it is to take the place of, None when it is said as any other. `pasted` was not typed.
     """
 
     question: str
     pictures: tuple[Media, ...] = ()
     number: int | None = None
+    pasted: str = ""
+
+    @property
+    def known(self) -> str:
+        """Text in which nothing names a file any more."""
+        return f"{self.question}\n{self.pasted}"
 
     def still(self, text: str) -> tuple[Media, ...]:
         """The pictures that go with what became of it."""

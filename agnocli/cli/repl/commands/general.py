@@ -26,10 +26,11 @@ def _help(repl: Repl, argument: str) -> None:
     if argument:
         sys.stdout.write(_line(named(argument.removeprefix("/"))))
         return
-    for title, group in GROUPS.items():
-        sys.stdout.write(f"{title}\n")
-        sys.stdout.writelines(f"  {_line(one)}" for one in group)
-    sys.stdout.write(KEYS)
+    with repl.app.paged() as stream:
+        for title, group in GROUPS.items():
+            stream.write(f"{title}\n")
+            stream.write("".join(f"  {_line(one)}" for one in group))
+        stream.write(KEYS)
 
 
 def _line(command: Command) -> str:
