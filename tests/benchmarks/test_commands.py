@@ -57,13 +57,13 @@ COMMANDS = [
 PROGRAM = """
 import sys
 from pathlib import Path
-from agnocli.__main__ import main
+from os import _exit
+from agnocli.cli.app import main
 peak = Path(sys.argv.pop(1))
-try:
-    main()
-finally:
-    said = Path("/proc/self/status").read_text()
-    peak.write_text(said.partition("VmHWM:")[2].split()[0])
+status = main(sys.argv[1:])
+said = Path("/proc/self/status").read_text()
+peak.write_text(said.partition("VmHWM:")[2].split()[0])
+_exit(status)
 """
 """The program itself, which at its end writes down its peak: what a parent is told of holds its own, before exec."""
 
