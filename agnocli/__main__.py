@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -14,7 +15,10 @@ def main() -> None:
         sys.exit(0)
     from agnocli.cli.app import main as run
 
-    sys.exit(run(arguments))
+    status = run(arguments)
+    sys.stderr.flush()
+    # nothing is left open: the interpreter's own end would wait for threads of a driver, half a second for PyMongo's
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from agnocli.cli.context import App, not_empty
 from agnocli.cli.everywhere import Everywhere
 from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.options import Output
+from agnocli.cli.render.progress import told
 from agnocli.cli.render.table import Column
 from agnocli.errors import AgnoCLIError, UsageError
 from agnocli.records import SessionBundle
@@ -118,7 +119,8 @@ def _of_backend(app: App, backend: Backend, name: str, wanted: Wanted, found: St
         return ()
 
     failures = 0
-    for session_id, error in each(backend, _ids(backend, wanted), look, lambda *failure: [failure]):
+    ids = told(_ids(backend, wanted), app.terminal, quiet=app.options.quiet)
+    for session_id, error in each(backend, ids, look, lambda *failure: [failure]):
         failures += 1
         if failures <= NAMED:
             app.warn(f"session {session_id!r} cannot be read to its end: {error.message}")

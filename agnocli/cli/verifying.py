@@ -22,6 +22,7 @@ from agnocli.agent import recovery
 from agnocli.cli.context import App
 from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.options import Output
+from agnocli.cli.render.progress import told
 from agnocli.cli.render.table import Column
 from agnocli.errors import AgnoCLIError, ExistsError, SessionNotFoundError
 from agnocli.records import NULL, Run, SessionBundle
@@ -79,7 +80,7 @@ class Plan(msgspec.Struct):
 def verify_sessions(app: App, wanted: Wanted) -> int:
     backend = app.backend(read_only=not wanted.fix or app.options.dry_run)
     plan = Plan()
-    _tell(app, _begun(_noted(_problems(backend, wanted, plan), plan)))
+    _tell(app, _begun(_noted(_problems(app, backend, wanted, plan), plan)))
     if not plan.found:
         app.note("nothing is wrong")
         return ExitStatus.OK
@@ -102,12 +103,12 @@ def _is_stale(wanted: Wanted) -> Callable[[Run], bool]:
     return partial(recovery.is_stale, now=time.time(), after=wanted.stale_after)
 
 
-def _problems(backend: Backend, wanted: Wanted, plan: Plan) -> Iterator[Problem]:
+def _problems(app: App, backend: Backend, wanted: Wanted, plan: Plan) -> Iterator[Problem]:
     inspector = Inspector(_is_stale(wanted), _detector() if wanted.secrets else None)
     if wanted.is_everything:
         yield from verify.of_place(backend.inspect())
         yield from _orphans(backend, plan)
-    ids = _ids(backend, wanted)
+    ids = told(_ids(backend, wanted), app.terminal, quiet=app.options.quiet)
     yield from each(backend, ids, inspector.problems, verify.unreadable)
 
 

@@ -83,10 +83,14 @@ class Target:
 
 
 def ours(source: Path, target: Target, *flags: str) -> dict[str, Any]:
+    return migrated(target, f"sqlite:///{source}", target.here.name, *flags)
+
+
+def migrated(target: Target, source: str, sink: str, *flags: str) -> dict[str, Any]:
     config = target.folder / "agno.toml"
     config.write_text(target.here.settings)
     environment = {**os.environ, "AGNO_CONFIG": str(config), "XDG_STATE_HOME": str(target.folder)}
-    command = ["migrate", f"sqlite:///{source}", target.here.name, "--restart", "-q", "-o", "json"]
+    command = ["migrate", source, sink, "--restart", "-q", "-o", "json"]
     done = subprocess.run(
         [sys.executable, "-m", "agnocli", *command, *flags],
         capture_output=True, check=True, env=environment,
@@ -132,6 +136,25 @@ def test_a_migration_is_as_fast_as_a_script_without_checks_and_half_as_fast_with
         )
     assert median(unproven) >= 1.0
     assert median(proven) >= 0.5
+
+
+def test_the_way_back_into_sqlite(
+    target: Target, stores: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    target.emptied()
+    ours(stores["4 KB"], target, "--verify", "none")
+    seconds: dict[str, list[float]] = {"none": [], "full": []}
+    for number in range(REPEATS):
+        for verify, taken in seconds.items():
+            sink = f"sqlite:///{target.folder}/back-{number}-{verify}.db"
+            found = migrated(target, target.here.name, sink, "--verify", verify)
+            assert found["sessions"]["written"] == SIZES["4 KB"][0]
+            taken.append(found["seconds"])
+    with capsys.disabled():
+        print(
+            f"\n{target.here.kind} to sqlite: {median(seconds['none']):.2f} s"
+            f" ({found['bytes'] / 1e6 / median(seconds['none']):.0f} MB/s), verified {median(seconds['full']):.2f} s"
+        )
 
 
 def test_a_migration_is_twenty_times_as_fast_as_a_loop_over_agnos_api(

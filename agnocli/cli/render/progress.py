@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
-EVERY = 5.0
-"""Seconds between two lines where there is no terminal."""
+FIRST, EVERY = 0.5, 5.0
+"""Seconds until something is said, and between two lines where there is no terminal."""
 
 
 class Step(Protocol):
@@ -45,13 +46,15 @@ class Bar:
         *,
         quiet: bool = False,
         events: Callable[[Any], None] | None = None,
+        at_once: bool = False,
     ) -> None:
         self._events = events
         self._lines = not quiet and events is None and not streams.stderr_tty
         self._bar = _bar() if streams.stderr_tty and not quiet and events is None else None
         self._task: Any = None
         self._phase: str | None = None
-        self._began = self._said = time.monotonic()
+        self._began = time.monotonic()
+        self._say_at = self._began + (0 if at_once else FIRST)
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -81,9 +84,10 @@ class Bar:
                 total=progress.total,
                 facts=self._facts(progress),
             )
-        elif self._lines and time.monotonic() - self._said > EVERY:
-            self._said = time.monotonic()
-            sys.stderr.write(f"{progress.phase}: {_counted(progress)}, {self._facts(progress)}\n")
+        elif self._lines and time.monotonic() > self._say_at:
+            self._say_at = time.monotonic() + EVERY
+            facts = [_counted(progress), self._facts(progress)]
+            sys.stderr.write(f"{progress.phase}: {', '.join(filter(None, facts))}\n")
             sys.stderr.flush()
 
     def _new_task(self, progress: Step) -> Any:
@@ -93,9 +97,32 @@ class Bar:
         return self._bar.add_task(str(progress.phase), total=progress.total, facts="")
 
     def _facts(self, progress: Step) -> str:
+        if not progress.bytes:
+            return ""
         seconds = max(time.monotonic() - self._began, 1e-3)
         facts = f"{progress.bytes / 1e6:,.1f} MB, {progress.bytes / 1e6 / seconds:,.1f} MB/s"
         return facts + (f", {progress.set_aside:,} set aside" if progress.set_aside else "")
+
+
+class _Read(NamedTuple):
+    sessions: int
+    phase: str = "read"
+    total: int | None = None
+    bytes: int = 0
+    set_aside: int = 0
+
+
+def told(ids: Iterable[str], streams: Streams, *, quiet: bool) -> Iterator[str]:
+    """Ids of sessions as they are drawn; that it takes a while is told only when it does."""
+    began = time.monotonic()
+    with ExitStack() as shown:
+        bar: Bar | None = None
+        for number, one in enumerate(ids):
+            if bar is None and time.monotonic() - began > FIRST:
+                bar = shown.enter_context(Bar(streams, quiet=quiet, at_once=True))
+            if bar is not None:
+                bar.show(_Read(number))
+            yield one
 
 
 def _counted(progress: Step) -> str:
