@@ -141,6 +141,15 @@ class BackendReport(msgspec.Struct, frozen=True, kw_only=True):
     """What else is kept there and is no session or run, with its number of records: memories, traces, knowledge …"""
 
 
+class RawPiece(msgspec.Struct, frozen=True):
+    """Bytes as they are stored, and where: a column, a key, a document. `data` is None where even they cannot be
+    had; `reason` says why."""
+
+    place: str
+    data: bytes | None
+    reason: str = ""
+
+
 class Source(Protocol):
     @property
     def address(self) -> str:
@@ -224,6 +233,17 @@ class Auditable(Protocol):
 
     def delete_orphans(self, run_ids: Sequence[str]) -> int:
         """Delete those of these runs that are orphans; returns how many. A run that a session has stays."""
+
+
+@runtime_checkable
+class Salvageable(Protocol):
+    """A source that hands over what it stores of a session also where nobody can make a session of it."""
+
+    def raw(self, session_id: str) -> Iterator[RawPiece]:
+        """All that is stored of it: its own record, then its runs, one at a time. Nothing is decoded.
+
+        SessionNotFoundError when there is nothing.
+        """
 
 
 class Backend(Source, Readable, Searchable, Sink, Protocol):

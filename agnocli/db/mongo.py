@@ -22,6 +22,7 @@ from agnocli.abc import (
     ConflictPolicy,
     Cursor,
     Page,
+    RawPiece,
     SessionQuery,
     Wanted,
     WriteResult,
@@ -161,6 +162,10 @@ class MongoDb:
 
     def read(self, session_ids: Sequence[str]) -> Iterator[SessionBundle]:
         return self._bundles(filter(reading.is_storable, dict.fromkeys(session_ids)))
+
+    def raw(self, session_id: str) -> Iterator[RawPiece]:
+        with translated(self.address, session_id=session_id):
+            yield from reading.raw(self._place, session_id)
 
     def _bundles(self, ids: Iterable[str]) -> Iterator[SessionBundle]:
         with translated(self.address):

@@ -18,6 +18,7 @@ from agnocli.abc import (
     ConflictPolicy,
     Cursor,
     Page,
+    RawPiece,
     SessionQuery,
     Wanted,
     WriteResult,
@@ -159,6 +160,9 @@ class RedisDb:
     def read(self, session_ids: Sequence[str]) -> Iterator[SessionBundle]:
         ids = (one for one in dict.fromkeys(session_ids) if can_be_key(one))
         return self._bulk.bundles(map(raw_id, ids))
+
+    def raw(self, session_id: str) -> Iterator[RawPiece]:
+        return self._reader.raw(session_id)
 
     def find(self, query: SessionQuery) -> Page:
         page = self._listing.find(query)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+from agnocli.abc import RawPiece
 from agnocli.db._redis import rows
 from agnocli.db._redis.keys import Keys
 from agnocli.db._redis.server import Server, pairs
@@ -32,6 +33,15 @@ class Reader:
             raise SessionNotFoundError(session_id)
         found: bytes = text
         return found
+
+    def raw(self, session_id: str) -> Iterator[RawPiece]:
+        """By key, the session's own first."""
+        yield RawPiece(text_of(self.keys.session(session_id)), self.record(session_id))
+        for key, text in self.records(
+            self.keys.run(text_of(one)) for one in self.run_ids(session_id)
+        ):
+            if text is not None:
+                yield RawPiece(text_of(key), text)
 
     def parsed(self, session_id: str) -> tuple[Session, rows.Members]:
         return self.parse(session_id, self.record(session_id))

@@ -15,11 +15,12 @@ from agnocli.abc import (
     ConflictPolicy,
     Cursor,
     Page,
+    RawPiece,
     SessionQuery,
     Wanted,
     WriteResult,
 )
-from agnocli.db.sql import batches, finding, indexes, inserting, reading, rows, writing
+from agnocli.db.sql import batches, finding, indexes, inserting, reading, rows, salvage, writing
 from agnocli.db.sql.absence import absence
 from agnocli.db.sql.connections import Connections
 from agnocli.db.sql.dialect import Connection, DBCursor, Dialect, as_declared
@@ -281,6 +282,11 @@ class SQLStore:
     def orphans(self) -> Iterator[Run]:
         with self._looking() as (cursor, found, each):
             yield from reading.orphans(cursor, found, each)
+
+    def raw(self, session_id: str) -> Iterator[RawPiece]:
+        with self._looking() as (cursor, found, _):
+            salvaged = salvage.Salvage(cursor, found, self._connections.translated)
+            yield from salvaged.pieces(session_id)
 
     def inspect(self) -> BackendReport:
         with self._connections.reading() as cursor:
