@@ -15,7 +15,7 @@ from agnocli.errors import (
     SessionNotFoundError,
 )
 from agnocli.records import SessionBundle
-from agnocli.testing.base_suite import BackendHarness, Part, Suite
+from agnocli.testing.base_suite import BackendHarness, Part, Suite, everything
 from agnocli.testing.records import sample_bundle, sample_session, whole
 
 PARTS: tuple[Part, ...] = ("session", "run", "old runs")
@@ -64,6 +64,12 @@ class SalvageSuite(Suite):
         assert another.find(SessionQuery(limit=1)).total == 3
         assert another.inspect().sessions == 3
         assert list(another.ids()) == ["a", "b", "c"]
+
+    def test_it_can_be_deleted(self, another: Any, spoilt: bytes) -> None:
+        assert another.delete(["b"]) == 1
+        assert {*everything(another)} == {"a", "c"}
+        with pytest.raises(SessionNotFoundError):
+            list(another.raw("b"))
 
     def test_a_session_that_can_be_read_is_given_too(self, salvaged: Any) -> None:
         salvaged.write([sample_bundle("s", 2), SessionBundle(sample_session("none"), ())])
