@@ -78,7 +78,8 @@ class EditedReader:
         """Of a line of a quarantine file that holds no session."""
         found = codec.decode(b"{" + b", ".join(head) + b"}")
         told = {"json_path": "record", "reason": "cannot be read", "backend": "its source"}
-        told |= found.get("error", {})
+        if isinstance(error := found.get("error"), dict):
+            told |= error
         return FileFormatError(
             self._address,
             self._walker.line,

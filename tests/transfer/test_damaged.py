@@ -6,7 +6,7 @@ import json
 import sqlite3
 from base64 import b64decode
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,14 @@ from agnocli.formats.registry import open_file
 from agnocli.records import SessionBundle
 from agnocli.testing.base_suite import Part, everything, given
 from agnocli.testing.records import document, sample_bundle, sample_run, sample_session
-from agnocli.transfer.options import Phase, Progress, TransferOptions, TransferReport
+from agnocli.transfer.engine import job_of
+from agnocli.transfer.ledger import Ledger
+from agnocli.transfer.options import Phase, Progress, SetAside, TransferOptions, TransferReport
 from agnocli.transfer.plan import plan
 from agnocli.transfer.whole import compare
 from tests.transfer.conftest import named_memory
 from tests.transfer.moving import Kept, Through, Times, move
-from tests.transfer.places import Place, place
+from tests.transfer.places import KINDS, Place, place
 
 DAMAGES: list[tuple[str, Part]] = [
     ("sqlite", "old runs"),
@@ -136,6 +138,23 @@ def test_when_it_is_mended_in_the_source_the_same_command_completes_the_job(
     assert set(everything(target)) == {*IDS}
 
 
+@pytest.mark.parametrize("kind", [*KINDS, "file"])
+def test_whatever_the_target_is_nothing_of_it_arrives(
+    old_runs: Backend, kept: Path, kind: str, tmp_path: Path
+) -> None:
+    """Runs from the session's own row fail while the target writes."""
+    with ExitStack() as stack:
+        if kind == "file":
+            target: Any = open_file(str(tmp_path / "out.jsonl.gz"))
+        else:
+            target = stack.enter_context(stack.enter_context(place("two", kind, tmp_path)).open())
+        report = copied(old_runs, target, kept)
+        assert [one.session_id for one in report.set_aside] == ["b"]
+        assert report.count("verified").sessions == 3
+        assert not report.is_mismatch
+        assert [bundle.session.session_id for _, bundle in target.scan()] == ["a", "c", "d"]
+
+
 def test_where_it_is_known_the_path_says_what_cannot_be_read(
     old_runs: Backend, target: Backend, kept: Path
 ) -> None:
@@ -197,6 +216,22 @@ def test_a_job_that_goes_on_knows_what_was_set_aside(
     assert report.resumed
     assert [(one.session_id, one.unreadable) for one in report.set_aside] == [("b", True)]
     assert not kept.exists()
+
+
+def test_a_ledger_of_an_earlier_version_is_gone_on_with(
+    old_runs: Backend, target: Backend, kept: Path, ledger_file: Path
+) -> None:
+    copied(old_runs, target, kept, ledger_file=ledger_file)
+    with closing(sqlite3.connect(ledger_file)) as database, database:
+        database.execute("ALTER TABLE set_aside DROP COLUMN unreadable")
+        database.execute("DELETE FROM job WHERE key = 'finished'")
+    job = job_of(old_runs, target, TransferOptions())
+    with Ledger(ledger_file, job) as ledger:
+        assert [(one.session_id, one.unreadable) for one in ledger.all_set_aside()] == [
+            ("b", False)
+        ]
+        ledger.set_aside(SetAside("c", "session", "cannot be read", unreadable=True))
+        assert [one.unreadable for one in ledger.all_set_aside()] == [False, True]
 
 
 def test_a_source_that_gives_no_bytes_is_told_of_all_the_same(
