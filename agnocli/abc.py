@@ -6,7 +6,7 @@ be edited in place. Whatever cannot be done raises an error of `agnocli.errors`;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from types import TracebackType
@@ -14,7 +14,7 @@ from typing import NewType, Protocol, Self, runtime_checkable
 
 import msgspec
 
-from agnocli.records import Document, Run, Session, SessionBundle, SessionInfo
+from agnocli.records import Document, RawPiece, Run, Session, SessionBundle, SessionInfo
 
 Cursor = NewType("Cursor", str)
 """A place in a listing or scan. Opaque: only the backend that made it reads it."""
@@ -78,6 +78,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Columns that are not Agno's survive every write."""
     keeps_expiry: bool = False
     """`expires_at` of sessions and runs is kept; otherwise what is stored stays."""
+    keeps_deleted: tuple[str, ...] = ()
+    """Where its engine may keep what was deleted, beyond this program's reach; in words."""
     writes_beside: bool = False
     """Two that write other sessions are faster than one."""
     one_moment: bool = True
@@ -141,13 +143,13 @@ class BackendReport(msgspec.Struct, frozen=True, kw_only=True):
     """What else is kept there and is no session or run, with its number of records: memories, traces, knowledge …"""
 
 
-class RawPiece(msgspec.Struct, frozen=True):
-    """Bytes as they are stored, and where: a column, a key, a document. `data` is None where even they cannot be
-    had; `reason` says why."""
+class Traces(msgspec.Struct, frozen=True, kw_only=True):
+    """`places` are the files whose bytes were searched; `named` says which records name an id, `raw` which ids stand
+    there without that."""
 
-    place: str
-    data: bytes | None
-    reason: str = ""
+    places: tuple[str, ...] = ()
+    named: Mapping[str, tuple[str, ...]] = {}
+    raw: tuple[str, ...] = ()
 
 
 class Source(Protocol):
@@ -219,6 +221,40 @@ class Searchable(Protocol):
 
 
 @runtime_checkable
+class Marked(Protocol):
+    """A backend that can tell what has changed without handing it over."""
+
+    def marks(self) -> Iterator[tuple[str, str]]:
+        """Each session's id, once, with a text that is another one after a change of the session or of its runs.
+
+        A change that leaves times, sizes and numbers of runs as they were may go unnoticed, where the engine keeps
+        nothing better.
+        """
+
+    def version(self) -> str | None:
+        """The same as long as nothing at all was written; None where the engine cannot tell that at once."""
+
+
+@runtime_checkable
+class Erasing(Protocol):
+    """A backend whose deletions can be made to leave nothing behind."""
+
+    def erasing(self) -> AbstractContextManager[None]:
+        """Around deletions: at the end what the engine still held of them is gone from its reach.
+
+        BackendUnavailableError at the beginning when another program bars that; nothing is deleted then.
+        """
+
+
+@runtime_checkable
+class Searched(Protocol):
+    """A backend whose own bytes can be searched for what should not be there."""
+
+    def traces(self, ids: Collection[str]) -> Traces:
+        """Where ids of sessions and runs still stand, in records or outside of them."""
+
+
+@runtime_checkable
 class Auditable(Protocol):
     """A backend that can tell which of its runs no session has."""
 
@@ -240,10 +276,7 @@ class Salvageable(Protocol):
     """A source that hands over what it stores of a session also where nobody can make a session of it."""
 
     def raw(self, session_id: str) -> Iterator[RawPiece]:
-        """All that is stored of it: its own record, then its runs, one at a time. Nothing is decoded.
-
-        SessionNotFoundError when there is nothing.
-        """
+        """All that is stored of it, undecoded: its own record, then run by run. SessionNotFoundError."""
 
 
 class Backend(Source, Readable, Searchable, Sink, Protocol):

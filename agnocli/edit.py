@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from agnocli import codec
 from agnocli.abc import Backend
-from agnocli.errors import SessionConflictError
+from agnocli.errors import CodecError, LayoutError, SessionConflictError
 from agnocli.records import Session
 
 ATTEMPTS = 20
+
+
+@contextmanager
+def readable(session_id: str, column: str) -> Iterator[None]:
+    """A document that cannot be read, as an error that says whose it is."""
+    try:
+        yield
+    except CodecError as error:
+        raise LayoutError(
+            f"{column} of session {session_id!r} cannot be read: {error.message}",
+            hint="it is left as it is; agno sessions inspect --raw shows it",
+        ) from error
 
 
 def edit_members(
@@ -30,7 +43,8 @@ def edit_members(
     for attempt in range(ATTEMPTS):
         session = known if known is not None and not attempt else backend.get(session_id)
         document = getattr(session, column)
-        changed = codec.patch(document, change(codec.members(document)))
+        with readable(session_id, column):
+            changed = codec.patch(document, change(codec.members(document)))
         try:
             return backend.update(session_id, {column: changed}, {column: document})
         except SessionConflictError:

@@ -13,11 +13,14 @@
     │   ├── SessionNotFoundError
     │   ├── AmbiguousReferenceError
     │   ├── SessionConflictError      exists, changed since it was read, or owned by another user
-    │   └── RunNotFoundError
+    │   ├── RunNotFoundError
+    │   └── StateKeyNotFoundError
     ├── ExistsError                   a file that would be overwritten
     ├── FileFormatError               a session file that is cut off, altered or of another kind
     ├── RecordRejectedError           a backend cannot hold this record unchanged
     ├── JobError                      a transfer that another one is at work on, or whose ledger cannot be used
+    ├── SearchIndexError              the index in the cache folder cannot be used; the sessions themselves can
+    │   └── SearchIndexDamagedError   and is made anew
     ├── CodecError                    bytes that are not a JSON document
     ├── ConfirmationRequiredError     a question with nobody to answer it
     └── ModelError                    the model, or the way to it
@@ -103,9 +106,15 @@ class SessionConflictError(SessionError):
 
 
 class RunNotFoundError(SessionError):
-    def __init__(self, session_id: str, run_id: str) -> None:
-        super().__init__(f"session {session_id!r} has no run {run_id!r}")
+    def __init__(self, session_id: str, run_id: str, *, hint: str | None = None) -> None:
+        super().__init__(f"session {session_id!r} has no run {run_id!r}", hint=hint)
         self.session_id, self.run_id = session_id, run_id
+
+
+class StateKeyNotFoundError(SessionError):
+    def __init__(self, session_id: str, key: str, *, hint: str | None = None) -> None:
+        super().__init__(f"the state of session {session_id!r} has no key {key!r}", hint=hint)
+        self.session_id, self.key = session_id, key
 
 
 class ExistsError(AgnoCLIError):
@@ -129,6 +138,14 @@ class RecordRejectedError(AgnoCLIError):
 
 
 class JobError(AgnoCLIError):
+    pass
+
+
+class SearchIndexError(AgnoCLIError):
+    default_hint = "it can be removed at any time: a search makes it anew"
+
+
+class SearchIndexDamagedError(SearchIndexError):
     pass
 
 

@@ -15,11 +15,9 @@ from agnocli.agent.history import counts
 from agnocli.agent.sessions import counted
 from agnocli.edit import ATTEMPTS
 from agnocli.errors import CodecError, ModelError, SessionConflictError
+from agnocli.layout.covers import COVERS, Covered, covered
 from agnocli.messages import messages
 from agnocli.records import Run, Session
-
-COVERS = "summary_covers"
-"""The key of session_data that says which run a summary reaches to: Agno takes no fourth key in the summary itself."""
 
 AT_ONCE = 100
 """Turns that one turn takes into the summary at most: an old session is caught up with by and by."""
@@ -54,14 +52,6 @@ Complete = Callable[[ChatModel, ChatRequest], tuple[str, ModelFinished | None]]
 """Asks a model once, and gives what it said and how it ended. ModelError."""
 
 
-class Covered(msgspec.Struct, frozen=True):
-    """The last run that a summary tells of."""
-
-    run_id: str
-    run_index: int
-    created_at: int
-
-
 class Summary(msgspec.Struct, frozen=True):
     """`metrics` are of the requests it took, as Agno stores a run's."""
 
@@ -92,14 +82,6 @@ def stored(session: Session | None) -> str | None:
     """The text of a session's summary."""
     found = of(session) if session else None
     return found.summary if found else None
-
-
-def covered(session: Session) -> Covered | None:
-    found = codec.members(session.session_data).get(COVERS)
-    try:
-        return msgspec.convert(found, Covered)
-    except msgspec.ValidationError:
-        return None
 
 
 def is_due(session: Session, newest_index: int, every: int) -> bool:

@@ -14,12 +14,13 @@ import typer
 from typer.main import get_command
 
 from agnocli.cli.exit_status import ExitStatus, exit_status
+from agnocli.cli.lazy import command_of
 from agnocli.cli.options import GlobalOptions, Group, application, environment_default
 from agnocli.errors import AgnoCLIError, ConfigError, UsageError
 
 COMMANDS = {
     "chat": "Talk to a model; the conversation is kept.",
-    "sessions": "List, inspect, rename, delete, export and import conversations.",
+    "sessions": "List, search, inspect, rename, delete, export and import conversations.",
     "migrate": "Copy sessions from one place to another, and prove it.",
     "verify": "Compare two places, session by session.",
     "backends": "The places that hold sessions: list, check, make.",
@@ -45,9 +46,7 @@ class _Root(Group):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        command = get_command(import_module(f"agnocli.cli.commands.{cmd_name}").app)
-        command.name = cmd_name
-        return command
+        return command_of(import_module(f"agnocli.cli.commands.{cmd_name}").app, cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):

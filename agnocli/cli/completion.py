@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 from agnocli.cli.options import GlobalOptions, Output
@@ -128,10 +128,20 @@ def _arguments(command: Any, given: int, before: list[str]) -> Iterator[Found]:
     argument = arguments[min(given, len(arguments) - 1)]
     if argument.name in _SESSION_ARGUMENTS and (given < len(arguments) or argument.nargs == -1):
         yield from _sessions(before)
+    elif argument.name == "deleted":
+        yield from _deleted()
     elif argument.name == "shell":
         yield from ((shell, "") for shell in SCRIPTS)
     elif argument.name == "name" and command.name in ("check", "init"):
         yield from _backends(before)
+
+
+def _deleted() -> Iterator[Found]:
+    from agnocli.cli.render.text import one_line
+    from agnocli.cli.trash import Trash
+
+    for one in islice(Trash(os.environ).items(), _MOST):
+        yield one.session_id, one_line(one.title or "")
 
 
 def _values(option: Any, before: list[str]) -> Iterator[Found]:

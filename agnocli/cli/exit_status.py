@@ -35,6 +35,7 @@ _STATUS: dict[type[errors.AgnoCLIError], ExitStatus] = {
     errors.BackendNotSetUpError: ExitStatus.NOT_FOUND,
     errors.SessionNotFoundError: ExitStatus.NOT_FOUND,
     errors.RunNotFoundError: ExitStatus.NOT_FOUND,
+    errors.StateKeyNotFoundError: ExitStatus.NOT_FOUND,
     errors.AmbiguousReferenceError: ExitStatus.AMBIGUOUS,
     errors.SessionConflictError: ExitStatus.CONFLICT,
     errors.ExistsError: ExitStatus.CONFLICT,

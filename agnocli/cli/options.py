@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import typer
@@ -36,6 +37,7 @@ class GlobalOptions(msgspec.Struct, kw_only=True):
     verbose: bool = False
     debug: bool = False
     no_input: bool = False
+    no_pager: bool = False
     yes: bool = False
     dry_run: bool = False
     version: bool = False
@@ -87,12 +89,13 @@ _GLOBAL = [
     ),
     _option("--config", metavar="FILE|none", help="Configuration file.  [env: AGNO_CONFIG]"),
     _option("-o", "--output", metavar="FORMAT", help="auto, table, json, jsonl, csv, tsv or ids."),
-    _option("--fields", metavar="A,B", help="Only these fields, in this order."),
+    _option("--fields", metavar="A,B", help="Only these, in this order; `help` lists them."),
     _option("--color", metavar="WHEN", help="auto, always or never."),
     _option("-q", "--quiet", flag=True, help="Say nothing but data and errors."),
     _option("-v", "--verbose", flag=True, help="Say more on stderr."),
     _option("--debug", flag=True, help="Show tracebacks."),
     _option("--no-input", flag=True, help="Never ask anything."),
+    _option("--no-pager", flag=True, help="Print long output at once.  [env: AGNO_PAGER, PAGER]"),
     _option("-y", "--yes", flag=True, help="Answer yes to confirmations."),
     _option("-n", "--dry-run", flag=True, help="Only say what would be done."),
     _option("--version", flag=True, help="Print the version."),
@@ -112,7 +115,13 @@ def _version_if_asked(context: typer.Context) -> None:
 
 
 class Command(TyperCommand):
-    """A command that takes the global options too, without listing them in its own help."""
+    """A command that takes the global options too, without listing them in its own help.
+
+    `shared` are options of several commands, and the heading they stand under; a command that uses a name of theirs
+    for something of its own does without that one.
+    """
+
+    shared: ClassVar[tuple[str, Sequence[TyperOption]]] = ("", ())
 
     def __init__(self, *args: Any, **attributes: Any) -> None:
         super().__init__(*args, **attributes)
@@ -120,7 +129,10 @@ class Command(TyperCommand):
             param.metavar = param.metavar or _metavar(param)
 
     def get_params(self, ctx: Any) -> list[Any]:
-        return [*super().get_params(ctx), *_own(_GLOBAL, self.params)]
+        return [*super().get_params(ctx), *self._shared(), *_own(_GLOBAL, self.params)]
+
+    def _shared(self) -> list[TyperOption]:
+        return _own(self.shared[1], self.params)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
@@ -133,7 +145,7 @@ class Command(TyperCommand):
             given = ctx.params.get(param.name)
             for value in given if isinstance(given, list | tuple) else (given,):
                 if isinstance(value, str):
-                    _check_text(param, value)
+                    check_text(param, value)
         return super().invoke(ctx)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
@@ -146,7 +158,9 @@ class Command(TyperCommand):
         records = [one.get_help_record(ctx) for one in super().get_params(ctx)]
         arguments = [one for one in records if one and not one[0].startswith("-")]
         options = [one for one in records if one and one[0].startswith("-")]
-        for heading, rows in (("Arguments", arguments), ("Options", options)):
+        shared = [one.get_help_record(ctx) for one in self._shared()]
+        sections = (("Arguments", arguments), ("Options", options), (self.shared[0], shared))
+        for heading, rows in sections:
             if rows:
                 with formatter.section(heading):
                     formatter.write_dl(rows)
@@ -154,8 +168,8 @@ class Command(TyperCommand):
         formatter.write_text("Global options, as -b and -o, go here too: see `agno --help`.")
 
 
-def _own(options: list[TyperOption], params: list[Any]) -> list[TyperOption]:
-    """The global options whose names a command does not use for something of its own."""
+def _own(options: Sequence[TyperOption], params: list[Any]) -> list[TyperOption]:
+    """The options whose names a command does not use for something of its own."""
     taken = {name for param in params for name in param.opts}
     return [one for one in options if taken.isdisjoint(one.opts)]
 
@@ -168,7 +182,8 @@ def _metavar(param: Any) -> str | None:
     return "N" if "int" in param.type.name else str(param.name).strip("_").upper()
 
 
-def _check_text(param: Any, value: str) -> None:
+def check_text(param: Any, value: str) -> None:
+    """What a script gave may be no text at all."""
     try:
         value.encode()
     except UnicodeEncodeError as error:

@@ -337,7 +337,7 @@ def _say_how_to_mend(app: App, report: TransferReport, quarantine: Path) -> None
         app.note(f"they are kept in {quarantine}; mend it, then: agno sessions import {quarantine}")
     if unreadable:
         app.note(
-            f"what is stored of {unreadable:,} that could not be read is kept in {quarantine};"
+            f"{unreadable:,} could not be read; their bytes are kept in {quarantine};"
             " mend them in the source, then run this again"
         )
 

@@ -22,13 +22,12 @@ from agnocli.abc import (
     ConflictPolicy,
     Cursor,
     Page,
-    RawPiece,
     SessionQuery,
     Wanted,
     WriteResult,
 )
 from agnocli.config.secrets import masked_url
-from agnocli.db._mongo import agno_1, bulk, editing, listing, orphans, reading, writing
+from agnocli.db._mongo import agno_1, bulk, editing, listing, marking, orphans, reading, writing
 from agnocli.db._mongo.documents import BLOB, CAPABILITIES, session_bson, to_session
 from agnocli.db._mongo.failures import translated
 from agnocli.db._mongo.locks import alone, in_transaction
@@ -39,7 +38,7 @@ from agnocli.errors import BackendReadOnlyError, ConfigError, SessionNotFoundErr
 from agnocli.layout import filter as filtering
 from agnocli.layout import names
 from agnocli.layout.derive import session_info
-from agnocli.records import Document, Run, Session, SessionBundle, SessionInfo
+from agnocli.records import Document, RawPiece, Run, Session, SessionBundle, SessionInfo
 
 DATABASE = "agno"
 LOCAL = "mongodb://localhost:27017"
@@ -113,6 +112,14 @@ class MongoDb:
             )
 
     # reading
+
+    def marks(self) -> Iterator[tuple[str, str]]:
+        with translated(self.address):
+            yield from marking.marks(self._place)
+
+    def version(self) -> str | None:
+        with translated(self.address):
+            return marking.version(self._place)
 
     def get(self, session_id: str) -> Session:
         with translated(self.address, session_id=session_id):

@@ -56,6 +56,7 @@ _UNFIT = (
 )
 
 CAPABILITIES = Capabilities(
+    keeps_deleted=("the write-ahead log", "free space in table files", "replicas and backups"),
     writes_beside=True,
     keeps_json_text=False,
     holds_nul=False,
@@ -243,6 +244,14 @@ def _is(kinds: tuple[type[Exception], ...], error: BaseException | None) -> bool
     return isinstance(error, kinds)
 
 
+def _version(cursor: DBCursor, tables: names.Tables) -> str | None:
+    """The next transaction's number; None while one is under way that may still be committed."""
+    cursor.execute("SELECT txid_current_snapshot()::text, pg_postmaster_start_time()::text")
+    snapshot, began = cursor.fetchone()
+    oldest, following, _ = snapshot.split(":")
+    return f"{began}, {following}" if oldest == following else None
+
+
 def dialect(schema: str, *, create_schema: bool = True) -> Dialect:
     """PostgreSQL, with all tables in one schema."""
     return Dialect(
@@ -263,6 +272,9 @@ def dialect(schema: str, *, create_schema: bool = True) -> Dialect:
         ),
         # as an element of an array it is unpacked, but not yet printed
         size="pg_column_size(ARRAY[{}])",
+        # the transaction that wrote a row
+        marks=lambda columns: "SUM(xmin::text::bigint)",
+        version=_version,
         bulk=_copy,
         check=reject_odd_numbers,
         lock_row=" FOR UPDATE",
@@ -305,6 +317,14 @@ class PostgresDb(SQLStore):
             open_writer=lambda create: self._open_writer(),
             read_only=read_only,
         )
+
+    @contextmanager
+    def erasing(self) -> Iterator[None]:
+        """Dead rows are gone at the end, where this user may do that and no older transaction needs them."""
+        yield
+        with self._connections.reading() as cursor:
+            found = self._statements(cursor)
+            cursor.execute(f"VACUUM {found.sessions}, {found.runs}", [])
 
     def _open_writer(self) -> _Connection:
         connection = self._connect()

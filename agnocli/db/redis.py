@@ -18,12 +18,11 @@ from agnocli.abc import (
     ConflictPolicy,
     Cursor,
     Page,
-    RawPiece,
     SessionQuery,
     Wanted,
     WriteResult,
 )
-from agnocli.db._redis import agno_1, connecting
+from agnocli.db._redis import agno_1, connecting, marking
 from agnocli.db._redis.apart import BatchApart
 from agnocli.db._redis.batch import Batch
 from agnocli.db._redis.bulk import Bulk
@@ -37,9 +36,10 @@ from agnocli.db._redis.reading import Reader, raw_id, text_of
 from agnocli.db._redis.report import report
 from agnocli.db._redis.rows import LARGEST
 from agnocli.errors import BackendReadOnlyError, SessionNotFoundError
-from agnocli.records import Document, Run, Session, SessionBundle
+from agnocli.records import Document, RawPiece, Run, Session, SessionBundle
 
 CAPABILITIES = Capabilities(
+    keeps_deleted=("append-only file and snapshots until rewritten", "replicas and backups"),
     writes_beside=True,
     needs_setup=False,
     # a session is stored with the text it was given; an edit of it writes characters for escapes, as Agno does here
@@ -128,6 +128,12 @@ class RedisDb:
         self.close()
 
     # reading
+
+    def marks(self) -> Iterator[tuple[str, str]]:
+        return marking.marks(self._listing, self._reader)
+
+    def version(self) -> str | None:
+        return marking.version(self._server)
 
     def get(self, session_id: str) -> Session:
         try:

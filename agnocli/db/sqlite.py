@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +12,8 @@ from urllib.parse import quote, unquote
 
 from msgspec.structs import replace
 
-from agnocli.abc import Backend, Capabilities
+from agnocli.abc import Backend, Capabilities, Traces
+from agnocli.db._sqlite import marking
 from agnocli.db.sql.absence import nothing_there
 from agnocli.db.sql.dialect import DBCursor, Dialect, no_check
 from agnocli.db.sql.options import text_options
@@ -128,7 +129,7 @@ def _is_unfit(error: BaseException | None) -> bool:
 
 DIALECT = Dialect(
     name="sqlite",
-    capabilities=Capabilities(),
+    capabilities=Capabilities(keeps_deleted=("free blocks of the disk", "snapshots and backups")),
     errors=(sqlite3.Error, UnicodeEncodeError, OverflowError),
     translate=_translate,
     table_columns=_table_columns,
@@ -139,6 +140,7 @@ DIALECT = Dialect(
     read_document="CAST({} AS BLOB)",
     bind_document="CAST({} AS TEXT)",
     size="LENGTH(CAST({} AS BLOB))",
+    marks=marking.checksum,
     begin_write="BEGIN IMMEDIATE",
     check=no_check,
     is_duplicate=_is_duplicate,
@@ -163,7 +165,7 @@ class SqliteDb(SQLStore):
         table_name: str | None = None,
         read_only: bool = False,
     ) -> None:
-        self._loads = False
+        self._loads = self._erases = False
         self.path = (
             Path(_url_path(db_url) if db_url else db_file or "agno.db").expanduser().absolute()
         )
@@ -188,6 +190,9 @@ class SqliteDb(SQLStore):
         except OSError:
             return True
         return not header or header[18:] == b"\2\2"
+
+    def version(self) -> str | None:
+        return marking.version(self.path, Path(f"{self.path}-wal"))
 
     def _open_reader(self) -> sqlite3.Connection:
         if not self.path.exists():
@@ -250,7 +255,32 @@ class SqliteDb(SQLStore):
             raise
         return connection
 
+    @contextmanager
+    def erasing(self) -> Iterator[None]:
+        from agnocli.db._sqlite import erasing
+
+        self._erases = True
+        self._connections.close()  # a reader of our own would bar us
+        try:
+            with self._connections.translated(), erasing.erasing(self.path, self._rewriter):
+                yield
+                self._connections.close()
+        finally:
+            self._erases = False
+            self._connections.close()
+
+    def traces(self, ids: Collection[str]) -> Traces:
+        from agnocli.db._sqlite import erasing
+
+        with self._connections.translated():
+            return erasing.traces(self.path, self._open_reader, ids)
+
+    def _rewriter(self) -> sqlite3.Connection:
+        return self._open_writer(create=False)
+
     def _make_ready(self, connection: sqlite3.Connection) -> None:
+        if self._erases:
+            connection.execute("PRAGMA secure_delete = ON")
         connection.execute(f"PRAGMA cache_size = -{LOAD_CACHE_KB if self._loads else CACHE_KB}")
         if connection.execute("PRAGMA user_version").fetchone() == (_LOADED,):
             if self._loads:
@@ -297,6 +327,7 @@ class SqliteDb(SQLStore):
             check_same_thread=False,
         )
         connection.text_factory = _text
+        marking.teach(connection)
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
 

@@ -66,7 +66,7 @@ class PlainPart:
     def finish(self) -> None:
         self.commit()
         self._path.replace(self._target)
-        _sync_folder(self._target.parent)
+        sync_folder(self._target.parent)
 
     def discard(self) -> None:
         self._path.unlink(missing_ok=True)
@@ -121,7 +121,7 @@ class PackedPart:
             file.write(self._number().to_bytes(8, "big") + self._rest)
             sync(file)
         fresh.replace(self._rest_path)
-        _sync_folder(self._target.parent)
+        sync_folder(self._target.parent)
 
     def finish(self) -> None:
         if self._rest:
@@ -129,7 +129,7 @@ class PackedPart:
         sync(self._file)
         self._rest_path.unlink(missing_ok=True)
         self._path.replace(self._target)
-        _sync_folder(self._target.parent)
+        sync_folder(self._target.parent)
 
     def discard(self) -> None:
         self._rest_path.unlink(missing_ok=True)
@@ -225,7 +225,7 @@ def _locked(path: Path) -> BinaryIO:
             ) from error
         # the other one may have finished it in between, and given it its name
         if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
             return file
         file.close()
 
@@ -235,7 +235,7 @@ def sync(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     found = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(found)
@@ -244,15 +244,15 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def telling(address: str) -> Iterator[None]:
+def telling(address: str, done: str = "written") -> Iterator[None]:
     """Tells an error of the system as ours; a reader that went away stays what it is."""
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise unwritable(address, error) from error
+        raise unwritable(address, error, done) from error
 
 
-def unwritable(address: str, error: OSError) -> BackendError:
-    return BackendError(f"{address} cannot be written: {error.strerror}")
+def unwritable(address: str, error: OSError, done: str = "written") -> BackendError:
+    return BackendError(f"{address} cannot be {done}: {error.strerror}")

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from agnocli import codec
-from agnocli.abc import RawPiece
 from agnocli.errors import CodecError, FileFormatError
 from agnocli.formats.jsonl import JSONL, QUARANTINE
 from agnocli.formats.kinds import shape_of
@@ -31,7 +30,7 @@ from agnocli.formats.shape import RUNS
 from agnocli.formats.text import pieces, raw_blocks
 from agnocli.formats.values import to_json
 from agnocli.formats.walking import Walker
-from agnocli.records import SessionBundle
+from agnocli.records import RawPiece, SessionBundle
 
 _BEGINNING = 4096
 RAW = b', "raw": ['

@@ -8,11 +8,14 @@ from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from itertools import islice
 
+from msgspec.structs import replace
+
 from agnocli import codec
-from agnocli.abc import Cursor, Page, SessionQuery, Sort
+from agnocli.abc import Cursor, Page, Searchable, SessionQuery, Sort
 from agnocli.errors import CodecError, UsageError
 from agnocli.records import Session, SessionInfo
 
+PAGE = 500
 _COLUMNS = (
     ("user_id", "user_id"),
     ("agent_id", "agent_id"),
@@ -115,3 +118,14 @@ def page(infos: Iterable[SessionInfo], query: SessionQuery, *, total: int | None
     more = query.limit is not None and next(wanted, None) is not None
     after = encode_cursor(sort_key(items[-1], query.sort), items[-1].session_id) if more else None
     return Page(items, after, total)
+
+
+def listed(source: Searchable, query: SessionQuery) -> Iterator[SessionInfo]:
+    """All rows of a listing, page by page; its limit and place do not count."""
+    query = replace(query, limit=PAGE, skip=0, after=None)
+    while True:
+        found = source.find(query)
+        yield from found.items
+        if found.next is None:
+            return
+        query = replace(query, after=found.next)

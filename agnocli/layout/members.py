@@ -28,7 +28,7 @@ def in_reading_order(runs: Iterable[Run]) -> Iterator[Placed]:
     for position, run in enumerate(runs, 1):
         if run.parent_run_id is None:
             above = {run.run_id: 0}
-            yield Placed(run, _number(run, position), 0)
+            yield Placed(run, number_of(run, position), 0)
             below = list(_below(run.run_id, waiting, 1))
             taken = {id(placed.run) for placed in below}
             above.update((placed.run.run_id, placed.depth) for placed in below)
@@ -49,7 +49,8 @@ def in_reading_order(runs: Iterable[Run]) -> Iterator[Placed]:
     yield from (Placed(one, 0, 1, below_parent=False) for one in waiting)
 
 
-def _number(run: Run, position: int) -> int:
+def number_of(run: Run, position: int) -> int:
+    """From 1 along the session, as runs are named."""
     return position if run.run_index is None else run.run_index + 1
 
 

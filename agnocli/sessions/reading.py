@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
-from msgspec.structs import replace
-
 from agnocli.abc import Readable, Searchable, SessionQuery
 from agnocli.errors import AgnoCLIError, CodecError, LayoutError
+from agnocli.layout import filter
 from agnocli.records import SessionBundle
 
 PAGE = 500
-"""Rows of a listing, and sessions asked for at once."""
+"""Sessions asked for at once."""
 
 Told = TypeVar("Told")
 Look = Callable[[SessionBundle], Iterable[Told]]
@@ -22,12 +21,7 @@ Unreadable = Callable[[str, AgnoCLIError], Iterable[Told]]
 
 def listed(source: Searchable, query: SessionQuery) -> Iterator[str]:
     """The ids of all sessions that a query means."""
-    page = source.find(replace(query, limit=PAGE, skip=0, after=None))
-    while True:
-        yield from (info.session_id for info in page.items)
-        if page.next is None:
-            return
-        page = source.find(replace(query, limit=PAGE, skip=0, after=page.next))
+    return (info.session_id for info in filter.listed(source, query))
 
 
 def each(

@@ -13,8 +13,10 @@ from agnocli.testing.audit_suite import AuditSuite
 from agnocli.testing.base_suite import BackendHarness
 from agnocli.testing.concurrency_suite import ConcurrencySuite
 from agnocli.testing.editing_suite import EditingSuite
+from agnocli.testing.erasing_suite import ErasingSuite
 from agnocli.testing.finding_suite import FindingSuite
 from agnocli.testing.lifecycle_suite import LifecycleSuite
+from agnocli.testing.marking_suite import MarkingSuite
 from agnocli.testing.reading_suite import ReadingSuite
 from agnocli.testing.salvage_suite import SalvageSuite
 from agnocli.testing.scale_suite import ScaleSuite
@@ -26,8 +28,10 @@ class BackendSuite(
     LifecycleSuite,
     ReadingSuite,
     FindingSuite,
+    MarkingSuite,
     WritingSuite,
     EditingSuite,
+    ErasingSuite,
     ValuesSuite,
     ScaleSuite,
     ConcurrencySuite,

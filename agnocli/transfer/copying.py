@@ -12,7 +12,6 @@ from typing import Protocol
 from agnocli.abc import (
     ConflictPolicy,
     Loader,
-    RawPiece,
     Salvageable,
     Sink,
     Source,
@@ -27,7 +26,7 @@ from agnocli.errors import (
 )
 from agnocli.layout.compare import BundleDigest
 from agnocli.layout.portable import misfit
-from agnocli.records import Run, SessionBundle
+from agnocli.records import RawPiece, Run, SessionBundle
 from agnocli.transfer.batching import (
     Load,
     Parcel,

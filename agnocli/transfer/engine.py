@@ -26,6 +26,7 @@ from agnocli.errors import (
     SessionConflictError,
     UsageError,
 )
+from agnocli.layout.filter import listed
 from agnocli.records import SessionBundle
 from agnocli.transfer.copying import Copier, Quarantine
 from agnocli.transfer.idset import IdSet
@@ -41,7 +42,7 @@ from agnocli.transfer.options import (
     TransferReport,
     Verify,
 )
-from agnocli.transfer.select import Selection, listed
+from agnocli.transfer.select import Selection
 from agnocli.transfer.verify import MISSING, Pairs, Verdict
 
 ROUNDS = 3

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from msgspec.structs import replace
-
 from agnocli.abc import Searchable, SessionQuery, Source
 from agnocli.errors import SessionNotFoundError
 from agnocli.layout import filter as listing
 from agnocli.layout.derive import session_info
-from agnocli.records import Run, SessionBundle, SessionInfo
+from agnocli.layout.filter import listed
+from agnocli.records import Run, SessionBundle
 from agnocli.transfer.options import TransferOptions
-
-PAGE = 500
 
 
 class Selection:
@@ -45,16 +40,6 @@ class Selection:
 
     def means(self, bundle: SessionBundle) -> bool:
         return self._query is None or _means(self._query, bundle)
-
-
-def listed(source: Searchable, query: SessionQuery) -> Iterator[SessionInfo]:
-    """All rows of a listing, page by page."""
-    page = source.find(replace(query, limit=PAGE, skip=0, after=None))
-    while True:
-        yield from page.items
-        if page.next is None:
-            return
-        page = source.find(replace(query, limit=PAGE, skip=0, after=page.next))
 
 
 def _means(query: SessionQuery, bundle: SessionBundle) -> bool:

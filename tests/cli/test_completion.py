@@ -51,7 +51,7 @@ def asked(agno: Agno, *words: str, shell: str = "bash") -> list[str]:
     [
         (["agno", ""], list(COMMANDS)),
         (["agno", "se"], ["sessions"]),
-        (["agno", "sessions", "re"], ["rename"]),
+        (["agno", "sessions", "ren"], ["rename"]),
         (["agno", "-o", "json", "sessions", "in"], ["inspect"]),
         (["agno", "sessions", "inspect", "demo-"], ["demo-2", "demo-1"]),
         (["agno", "chat", "-s", "demo-1"], ["demo-1"]),

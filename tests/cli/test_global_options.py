@@ -59,7 +59,7 @@ def test_help_names_what_is_required(agno: Agno) -> None:
     usage = agno("sessions", "rename", "--help").lines[0]
     assert usage == "Usage: agno sessions rename [OPTIONS] SESSION NAME"
     assert agno("chat", "--help").lines[0] == "Usage: agno chat [OPTIONS] [PROMPT]"
-    assert agno("sessions", "delete", "--help").lines[0].endswith("SESSION...")
+    assert agno("sessions", "delete", "--help").lines[0].endswith("[SESSION...]")
 
 
 @pytest.mark.parametrize("group", [[], ["sessions"], ["backends"], ["config"], ["models"]])

@@ -212,7 +212,11 @@ def test_an_empty_name_is_an_error(three: Agno, name: str) -> None:
 
 def test_delete_takes_several_with_all_their_runs(three: Agno) -> None:
     ran = three("sessions", "delete", "Tea", "bbbb", "aaaa-1", "--yes", "-o", "json")
-    assert ran.json == {"deleted": ["aaaa-1", "bbbb-1"], "dry_run": False}
+    assert ran.json == {
+        "deleted": ["aaaa-1", "bbbb-1"],
+        "dry_run": False,
+        "trash": ran.json["trash"],
+    }
     assert three.session_ids() == ["cccc-1"]
     assert three.rows("SELECT DISTINCT session_id FROM agno_runs") == [("cccc-1",)]
 
@@ -251,5 +255,5 @@ def test_delete_asks_on_a_terminal_and_on_stderr(three: Agno, answer: bytes, lef
         assert process.stdout.read() == b""
         assert process.wait(60) == (0 if left == 2 else 1)
     os.close(control)
-    assert b"Delete session aaaa-1 at " in shown
+    assert b"Delete session aaaa-1 'Tea' at " in shown
     assert len(three.session_ids()) == left

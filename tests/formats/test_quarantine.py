@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from agnocli.abc import RawPiece
 from agnocli.errors import BackendError, FileFormatError
 from agnocli.formats.quarantine import QuarantineWriter
 from agnocli.formats.registry import open_file
 from agnocli.formats.values import from_json
-from agnocli.records import Document, Run, SessionBundle
+from agnocli.records import Document, RawPiece, Run, SessionBundle
 from agnocli.testing.file_base_suite import exported, ids, read
 from agnocli.testing.file_values_suite import DOCUMENTS, EXTRA
 from agnocli.testing.records import sample_bundle, sample_run, sample_session

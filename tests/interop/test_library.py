@@ -15,6 +15,7 @@ from agnocli.agent.models import open_model, parse_model
 from agnocli.db.sqlite import SqliteDb
 from agnocli.errors import ModelError
 from agnocli.run import RunContext
+from agnocli.sessions.fork import fork
 from agnocli.team import Team
 from agnocli.testing.openai_server import Answer, Error, ScriptedServer, tool_call
 from tests.harness import postgres
@@ -197,6 +198,37 @@ def test_what_our_team_stores_is_agnos_objects_and_goes_on_there_and_back(
     assert ours.get_session_state("s") == {"items": ["tea", "milk"]}
     runs = list(place.db.runs("s"))
     assert sorted(run.run_index or 0 for run in runs) == [0, 1, 2, 3, 4]
+    assert agno.warnings == []
+
+
+def test_agno_goes_on_in_a_fork_of_its_own_teams_session(
+    agno: RealAgno, place: Place, serve: Serve
+) -> None:
+    server = serve(
+        gives("call_1"),
+        asks("add_item", "call_2", item="tea"),
+        Answer("Written."),
+        Answer("Here it is."),
+        Answer("Anything else?"),
+        Answer("Another way."),
+    )
+    options = {**HISTORY, "session_state": {"items": []}}
+    agno("library.team", *place.agnos, server.base_url, "s", "Please", **options)
+    agno("library.team", *place.agnos, server.base_url, "s", "No", **options)
+    before = list(place.db.runs("s"))
+    assert len(before) == 3
+
+    new = fork(place.db, "s", before[1].run_index + 1)  # type: ignore[operator]
+    found = agno("library.loaded", *place.agnos, new, "team")
+    assert [(run["class"], run["parent"]) for run in found["runs"]] == [
+        ("RunOutput", True),
+        ("TeamRunOutput", False),
+    ]
+    assert found["state"] == {"items": ["tea"]}
+    said = agno("library.team", *place.agnos, server.base_url, new, "Otherwise", **HISTORY)
+    assert said == ["COMPLETED", "Another way.", {"items": ["tea"]}]
+    assert roles(server.requests[5]) == [*TURN, "user"]
+    assert list(place.db.runs("s")) == before
     assert agno.warnings == []
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from agnocli.abc import Capabilities, ConflictPolicy, Cursor, RawPiece, Source, Wanted, WriteResult
-from agnocli.records import SessionBundle
+from agnocli.abc import Capabilities, ConflictPolicy, Cursor, Source, Wanted, WriteResult
+from agnocli.records import RawPiece, SessionBundle
 from agnocli.transfer.copying import Quarantine
 from agnocli.transfer.engine import Transfer, job_of
 from agnocli.transfer.ledger import Ledger

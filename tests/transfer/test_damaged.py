@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agnocli.abc import HELD_BYTES, Backend, RawPiece
+from agnocli.abc import HELD_BYTES, Backend
 from agnocli.db.sqlite import SqliteDb
 from agnocli.errors import (
     BackendUnavailableError,
@@ -23,7 +23,7 @@ from agnocli.errors import (
 )
 from agnocli.formats.quarantine import QuarantineWriter
 from agnocli.formats.registry import open_file
-from agnocli.records import SessionBundle
+from agnocli.records import RawPiece, SessionBundle
 from agnocli.testing.base_suite import Part, everything, given
 from agnocli.testing.records import document, sample_bundle, sample_run, sample_session
 from agnocli.transfer.engine import job_of

@@ -9,14 +9,14 @@ import typer
 from agnocli.abc import ConflictPolicy
 from agnocli.cli import filters
 from agnocli.cli.context import not_empty, run
-from agnocli.cli.options import Command, application
+from agnocli.cli.options import application
 from agnocli.cli.transferring import TransferFlags, migrate_command, shard_of, size_of
 from agnocli.transfer.options import BATCH_BYTES, TransferOptions, ValuePolicy, Verify
 
 app = application()
 
 
-@app.command(cls=Command)
+@app.command(cls=filters.Filtered)
 def migrate(
     context: typer.Context,
     source: Annotated[str, typer.Argument(metavar="SRC", help="Backend, URL or session file.")],
@@ -24,16 +24,6 @@ def migrate(
     session: Annotated[
         list[str] | None, typer.Option("--session", metavar="ID", help="Only these sessions.")
     ] = None,
-    user: filters.User = None,
-    agent: filters.Agent = None,
-    team: filters.Team = None,
-    type_: filters.Type = None,
-    since: filters.Since = None,
-    until: filters.Until = None,
-    name: filters.Name = None,
-    tag: filters.Tag = None,
-    status: filters.Status = None,
-    model: filters.Model = None,
     on_conflict: Annotated[
         ConflictPolicy, typer.Option("--on-conflict", help="When the target has another one.")
     ] = ConflictPolicy.ERROR,
@@ -80,18 +70,7 @@ def migrate(
     ] = False,
 ) -> int:
     """Copy sessions, then read both sides again and compare. The source is never written."""
-    query = filters.query_of(
-        user=user,
-        agent=agent,
-        team=team,
-        type_=type_,
-        since=since,
-        until=until,
-        name=name,
-        tag=tag,
-        status=status,
-        model=model,
-    )
+    query = filters.query(context)
     options = TransferOptions(
         policy=on_conflict,
         verify=verify,

@@ -38,16 +38,6 @@ def export(
         list[str] | None, typer.Argument(help="Ids, names, beginnings of ids, or @last.")
     ] = None,
     all_: Annotated[bool, typer.Option("--all", help="All sessions.")] = False,
-    user: filters.User = None,
-    agent: filters.Agent = None,
-    team: filters.Team = None,
-    type_: filters.Type = None,
-    since: filters.Since = None,
-    until: filters.Until = None,
-    name: filters.Name = None,
-    tag: filters.Tag = None,
-    status: filters.Status = None,
-    model: filters.Model = None,
     format_: Annotated[
         Format | None, typer.Option("--format", help="By the file's name if not given.")
     ] = None,
@@ -64,18 +54,7 @@ def export(
     markdown and html are for people, csv for spreadsheets (a ' stands in front of what one would run as a formula),
     openai for fine-tuning.
     """
-    query = filters.query_of(
-        user=user,
-        agent=agent,
-        team=team,
-        type_=type_,
-        since=since,
-        until=until,
-        name=name,
-        tag=tag,
-        status=status,
-        model=model,
-    )
+    query = filters.query(context)
     filtered = filters.is_filtered(query)
     if not (session or all_ or filtered):
         raise UsageError("which sessions?", hint="name some, or choose with --all or a filter")

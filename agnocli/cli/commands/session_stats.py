@@ -37,16 +37,6 @@ def stats(
     all_backends: Annotated[
         bool, typer.Option("--all-backends", help="Of every configured backend.")
     ] = False,
-    user: filters.User = None,
-    agent: filters.Agent = None,
-    team: filters.Team = None,
-    type_: filters.Type = None,
-    since: filters.Since = None,
-    until: filters.Until = None,
-    name: filters.Name = None,
-    tag: filters.Tag = None,
-    status: filters.Status = None,
-    model: filters.Model = None,
 ) -> int:
     """Count sessions, runs, messages, tokens, bytes and errors, and what the tokens cost by your own prices.
 
@@ -56,18 +46,7 @@ def stats(
     """
     from agnocli.cli.counting import Wanted, count, dimensions, measured
 
-    query = filters.query_of(
-        user=user,
-        agent=agent,
-        team=team,
-        type_=type_,
-        since=since,
-        until=until,
-        name=name,
-        tag=tag,
-        status=status,
-        model=model,
-    )
+    query = filters.query(context)
     wanted = Wanted(
         sessions=session or [],
         query=query if filters.is_filtered(query) else None,

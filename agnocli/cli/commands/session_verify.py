@@ -37,16 +37,6 @@ def verify(
         str | None,
         typer.Option("--backup", metavar="FILE", help="Where --fix writes what was there before."),
     ] = None,
-    user: filters.User = None,
-    agent: filters.Agent = None,
-    team: filters.Team = None,
-    type_: filters.Type = None,
-    since: filters.Since = None,
-    until: filters.Until = None,
-    name: filters.Name = None,
-    tag: filters.Tag = None,
-    status: filters.Status = None,
-    model: filters.Model = None,
 ) -> int:
     """Look for orphan runs, gaps in their numbers, unfinished turns, unpaired tool calls, broken JSON and the like.
 
@@ -57,18 +47,7 @@ def verify(
     from agnocli.cli.times import seconds_of
     from agnocli.cli.verifying import Wanted, verify_sessions
 
-    query = filters.query_of(
-        user=user,
-        agent=agent,
-        team=team,
-        type_=type_,
-        since=since,
-        until=until,
-        name=name,
-        tag=tag,
-        status=status,
-        model=model,
-    )
+    query = filters.query(context)
     wanted = Wanted(
         sessions=[not_empty(one, "SESSION") for one in session or []],
         query=query if filters.is_filtered(query) else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from itertools import chain, islice
 from typing import Literal, TextIO
 
 from agnocli import codec
@@ -33,7 +34,7 @@ def write_listing(
     JSON keeps exact values and, unless `fields` picks some, all keys of a row; the others take the columns.
     """
     chosen = pick(columns, fields)
-    counted = _Counter(rows)
+    counted = _Counter(_begun(rows))
     if output == "json":
         _json(counted, chosen if fields else None, stream)
     elif output == "table":
@@ -71,6 +72,12 @@ def pick(columns: Sequence[Column], fields: Sequence[str] | None) -> list[Column
             hint = f"did you mean {near[0]!r}? {hint}" if near else hint
             raise UsageError(f"unknown field {field!r}", hint=hint)
     return [known[field] for field in fields]
+
+
+def _begun(rows: Iterable[Row]) -> Iterator[Row]:
+    """What fails before there is a row leaves no header either."""
+    every = iter(rows)
+    return chain(list(islice(every, 1)), every)
 
 
 class _Counter:

@@ -156,7 +156,7 @@ def _switch(repl: Repl, reference: str) -> None:
 
 
 def _sessions(repl: Repl, query: str) -> None:
-    from agnocli.cli.commands.sessions import COLUMNS
+    from agnocli.cli.session_rows import COLUMNS
 
     talk = repl.talk
     page = talk.backend.find(SessionQuery(text=query or None, user_id=talk.options.user))

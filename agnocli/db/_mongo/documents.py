@@ -42,6 +42,7 @@ CAPABILITIES = Capabilities(
     max_depth=MAX_DEPTH,
     # a snapshot that is read for more than five minutes is taken back by the server
     one_moment=False,
+    keeps_deleted=("oplog and journal", "free space in data files", "replicas and backups"),
 )
 # the size that counts is the BSON's, measured in `_bson`, not the JSON text's
 _CHECKED = replace(CAPABILITIES, max_document_bytes=None)

@@ -12,12 +12,11 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.client_session import ClientSession
 
 from agnocli import codec
-from agnocli.abc import RawPiece
 from agnocli.db._mongo.documents import BLOB, plain, to_run, to_session
 from agnocli.db._mongo.place import Fields, Place
 from agnocli.errors import SessionNotFoundError
 from agnocli.layout import legacy
-from agnocli.records import Run, Session
+from agnocli.records import RawPiece, Run, Session
 
 _RAW = CodecOptions(RawBSONDocument)
 CHUNK = 200

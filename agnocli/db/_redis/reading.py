@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from agnocli.abc import RawPiece
 from agnocli.db._redis import rows
 from agnocli.db._redis.keys import Keys
 from agnocli.db._redis.server import Server, pairs
 from agnocli.errors import SessionNotFoundError
 from agnocli.layout import legacy
-from agnocli.records import Run, Session
+from agnocli.records import RawPiece, Run, Session
 
 FIRST, MOST, BYTES = 8, 500, 1_000_000
 """Records asked for at first, at most, and how big an answer may grow to be."""

@@ -8,11 +8,11 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from agnocli import codec
-from agnocli.abc import RawPiece
 from agnocli.db.sql.dialect import DBCursor
 from agnocli.db.sql.statements import BLOB, Statements
 from agnocli.errors import LayoutError, SessionNotFoundError
 from agnocli.layout.portable import fits
+from agnocli.records import RawPiece
 
 
 class _Table(NamedTuple):
