@@ -15,6 +15,7 @@ import pytest
 from agnocli.abc import HELD_BYTES, Backend
 from agnocli.db.sqlite import SqliteDb
 from agnocli.errors import (
+    BackendError,
     BackendUnavailableError,
     CodecError,
     FileFormatError,
@@ -200,6 +201,22 @@ def test_a_job_that_goes_on_keeps_it_once(
         assert [one.session_id for one in report.set_aside] == ["b"]
         assert len(entries(kept)) == 1
     assert set(everything(target)) == {"a", "c", "d"}
+
+
+def test_what_is_not_in_the_file_is_not_written_down(
+    old_runs: Backend, target: Backend, kept: Path, ledger_file: Path
+) -> None:
+    class Full(Kept):
+        def add_raw(self, *arguments: Any, **how: Any) -> None:
+            raise BackendError("no room")
+
+    with pytest.raises(BackendError):
+        move(old_runs, target, quarantine=Full(), ledger_file=ledger_file)
+    with Ledger(ledger_file, job_of(old_runs, target, TransferOptions())) as ledger:
+        assert ledger.all_set_aside() == []
+    report = copied(old_runs, target, kept, ledger_file=ledger_file)
+    assert [one.session_id for one in report.set_aside] == ["b"]
+    assert len(entries(kept)) == 1
 
 
 def test_a_job_that_goes_on_knows_what_was_set_aside(
