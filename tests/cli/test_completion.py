@@ -107,6 +107,10 @@ def test_sessions_are_those_of_the_backend_on_the_line(agno: Agno) -> None:
     assert asked(agno, *line) == ["elsewhere", "Tea"]
 
 
+def test_the_other_session_of_a_difference_is_completed(three: Agno) -> None:
+    assert asked(three, "sessions", "inspect", "aaaa-1", "--diff", "cc") == ["cccc-1"]
+
+
 def test_only_plain_words_are_offered_and_no_escapes_shown(agno: Agno) -> None:
     agno.store(
         sample_bundle("a b", name="two words"),
