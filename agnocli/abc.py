@@ -14,7 +14,7 @@ from typing import NewType, Protocol, Self, runtime_checkable
 
 import msgspec
 
-from agnocli.records import Document, Run, Session, SessionBundle, SessionInfo
+from agnocli.records import Document, RawPiece, Run, Session, SessionBundle, SessionInfo
 
 Cursor = NewType("Cursor", str)
 """A place in a listing or scan. Opaque: only the backend that made it reads it."""
@@ -269,6 +269,14 @@ class Auditable(Protocol):
 
     def delete_orphans(self, run_ids: Sequence[str]) -> int:
         """Delete those of these runs that are orphans; returns how many. A run that a session has stays."""
+
+
+@runtime_checkable
+class Salvageable(Protocol):
+    """A source that hands over what it stores of a session also where nobody can make a session of it."""
+
+    def raw(self, session_id: str) -> Iterator[RawPiece]:
+        """All that is stored of it, undecoded: its own record, then run by run. SessionNotFoundError."""
 
 
 class Backend(Source, Readable, Searchable, Sink, Protocol):

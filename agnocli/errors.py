@@ -155,7 +155,13 @@ class SearchIndexDamagedError(SearchIndexError):
 
 
 class CodecError(AgnoCLIError):
-    pass
+    """`json_path` is where in the session, as far as that is known."""
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, json_path: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.json_path = json_path
 
 
 class ConfirmationRequiredError(AgnoCLIError):

@@ -80,6 +80,15 @@ class SessionBundle(NamedTuple):
     runs: Iterable[Run]
 
 
+class RawPiece(msgspec.Struct, frozen=True):
+    """Bytes as they are stored, and where: a column, a key, a document. `data` is None where even they cannot be
+    had; `reason` says why."""
+
+    place: str
+    data: bytes | None
+    reason: str = ""
+
+
 class SessionInfo(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a listing. `runs` counts stored runs; `status` is the last run's."""
 

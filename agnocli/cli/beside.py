@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -42,7 +43,11 @@ def migrate_beside(
     _check(app, source, target, flags)
     with stopped_is_told(app, "the same command goes on from here") as stop:
         results = _all_parts(app, parts_of(options.shard, flags.jobs), flags.jobs, stop)
-    return finish(app, merged(results), flags, None)
+    kept = {one["quarantine"] for one in results if one["quarantine"]}
+    status = finish(app, merged(results), flags, Path(kept.pop()) if len(kept) == 1 else None)
+    for path in sorted(kept):
+        app.note(f"what a part set aside is kept in {path}")
+    return status
 
 
 def _all_parts(

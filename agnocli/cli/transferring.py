@@ -317,8 +317,8 @@ def _say(app: App, report: TransferReport, quarantine: Path | None) -> None:
         app.warn(f"set aside: session {one.session_id!r}: {one.json_path} {one.reason}")
     if len(report.set_aside) > NAMED:
         app.warn(f"… and {len(report.set_aside) - NAMED:,} more were set aside")
-    if report.set_aside and quarantine is not None and quarantine.exists():
-        app.note(f"they are kept in {quarantine}; mend it, then: agno sessions import {quarantine}")
+    if quarantine is not None and quarantine.exists():
+        _say_how_to_mend(app, report, quarantine)
     for difference in report.different[:NAMED]:
         app.warn(f"session {difference.session_id!r} differs in the target: {difference.where}")
     for session_id in report.missing[:NAMED]:
@@ -329,6 +329,17 @@ def _say(app: App, report: TransferReport, quarantine: Path | None) -> None:
     for session_id in report.unsettled[:NAMED]:
         app.warn(f"session {session_id!r} is changing in the source all the time; run this again")
     _say_what_else(app, report)
+
+
+def _say_how_to_mend(app: App, report: TransferReport, quarantine: Path) -> None:
+    unreadable = sum(one.unreadable for one in report.set_aside)
+    if len(report.set_aside) > unreadable:
+        app.note(f"they are kept in {quarantine}; mend it, then: agno sessions import {quarantine}")
+    if unreadable:
+        app.note(
+            f"{unreadable:,} could not be read; their bytes are kept in {quarantine};"
+            " mend them in the source, then run this again"
+        )
 
 
 def _in_words(report: TransferReport) -> str:

@@ -38,7 +38,7 @@ from agnocli.errors import BackendReadOnlyError, ConfigError, SessionNotFoundErr
 from agnocli.layout import filter as filtering
 from agnocli.layout import names
 from agnocli.layout.derive import session_info
-from agnocli.records import Document, Run, Session, SessionBundle, SessionInfo
+from agnocli.records import Document, RawPiece, Run, Session, SessionBundle, SessionInfo
 
 DATABASE = "agno"
 LOCAL = "mongodb://localhost:27017"
@@ -169,6 +169,10 @@ class MongoDb:
 
     def read(self, session_ids: Sequence[str]) -> Iterator[SessionBundle]:
         return self._bundles(filter(reading.is_storable, dict.fromkeys(session_ids)))
+
+    def raw(self, session_id: str) -> Iterator[RawPiece]:
+        with translated(self.address, session_id=session_id):
+            yield from reading.raw(self._place, session_id)
 
     def _bundles(self, ids: Iterable[str]) -> Iterator[SessionBundle]:
         with translated(self.address):

@@ -36,7 +36,7 @@ from agnocli.db._redis.reading import Reader, raw_id, text_of
 from agnocli.db._redis.report import report
 from agnocli.db._redis.rows import LARGEST
 from agnocli.errors import BackendReadOnlyError, SessionNotFoundError
-from agnocli.records import Document, Run, Session, SessionBundle
+from agnocli.records import Document, RawPiece, Run, Session, SessionBundle
 
 CAPABILITIES = Capabilities(
     keeps_deleted=("append-only file and snapshots until rewritten", "replicas and backups"),
@@ -166,6 +166,9 @@ class RedisDb:
     def read(self, session_ids: Sequence[str]) -> Iterator[SessionBundle]:
         ids = (one for one in dict.fromkeys(session_ids) if can_be_key(one))
         return self._bulk.bundles(map(raw_id, ids))
+
+    def raw(self, session_id: str) -> Iterator[RawPiece]:
+        return self._reader.raw(session_id)
 
     def find(self, query: SessionQuery) -> Page:
         page = self._listing.find(query)

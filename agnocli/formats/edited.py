@@ -66,11 +66,27 @@ class EditedReader:
                 for _ in runs:
                     pass
                 return
+            if key == "raw":
+                raise self._raw(head)
             counts |= key == "sessions_count"
             head.append(codec.encode(key) + b": " + self._walker.value())
         if not counts:
             raise CodecError("the session has lost its 'runs'")
         self._complete = True
+
+    def _raw(self, head: list[bytes]) -> FileFormatError:
+        """Of a line of a quarantine file that holds no session."""
+        found = codec.decode(b"{" + b", ".join(head) + b"}")
+        told = {"json_path": "record", "reason": "cannot be read", "backend": "its source"}
+        if isinstance(error := found.get("error"), dict):
+            told |= error
+        return FileFormatError(
+            self._address,
+            self._walker.line,
+            f"session {found.get('session_id')!r} is here only as the bytes that are stored at"
+            f" {told['backend']}: its {told['json_path']} {told['reason']}",
+            hint="mend it there, migrate again and delete this line; or write the session itself in its place",
+        )
 
     def _runs(self, members: Iterator[str], *, alone: bool) -> Iterator[bytes]:
         with self._telling_line():

@@ -18,6 +18,8 @@ MIGRATE = (
     " do not run that of agno 3, which loses all runs"
 )
 
+_SHOWN = 40
+
 BESIDE = "; to begin anew beside them: agno backends init"
 
 
@@ -50,16 +52,30 @@ def unwrap(document: Document | None) -> Document | None:
 def blob_runs(blob: Document | None, session: Session) -> Iterator[Run]:
     """The runs of a session row's own `runs` column; entries without a run id are left out, as Agno does.
 
-    A column that cannot be read holds no runs for Agno; here it raises CodecError.
+    A column that cannot be read, or holds something else, has no runs for Agno; here it raises CodecError.
     """
     document = unwrap(blob)
     if codec.is_null(document):
         return
     assert document is not None
-    entries = codec.decode(document)
-    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+    for index, entry in enumerate(_entries(document)):
         if isinstance(entry, dict) and entry.get("run_id"):
             yield run_row(entry, session, index, _updated(session))
+
+
+def _entries(document: Document) -> list[Any]:
+    try:
+        entries = codec.decode(document)
+    except CodecError as error:
+        raise CodecError(error.message, json_path="runs") from error
+    if entries and not isinstance(entries, list):
+        raise CodecError(f"no list of runs but {_beginning(document)}", json_path="runs")
+    return entries or []
+
+
+def _beginning(document: Document) -> str:
+    text = document[:_SHOWN].decode("utf-8", "backslashreplace")
+    return text + "…" * (len(document) > _SHOWN)
 
 
 def _updated(session: Session) -> int:

@@ -18,6 +18,7 @@ from agnocli.testing.finding_suite import FindingSuite
 from agnocli.testing.lifecycle_suite import LifecycleSuite
 from agnocli.testing.marking_suite import MarkingSuite
 from agnocli.testing.reading_suite import ReadingSuite
+from agnocli.testing.salvage_suite import SalvageSuite
 from agnocli.testing.scale_suite import ScaleSuite
 from agnocli.testing.values_suite import ValuesSuite
 from agnocli.testing.writing_suite import WritingSuite
@@ -35,6 +36,7 @@ class BackendSuite(
     ScaleSuite,
     ConcurrencySuite,
     AuditSuite,
+    SalvageSuite,
 ):
     """Every promise of the contract; `capabilities` alone decides what differs between backends."""
 

@@ -11,6 +11,9 @@ from agnocli.abc import Backend, Capabilities
 from agnocli.records import Session, SessionBundle
 from agnocli.testing.records import Whole, comparable, contents, whole
 
+Part = Literal["session", "run", "old runs"]
+"""Of what is stored of a session: its own record, its last run's, the runs that Agno 2 left in its own."""
+
 
 class BackendHarness(Protocol):
     """How the suite gets at a kind of backend. One harness serves one test."""
@@ -32,6 +35,10 @@ class BackendHarness(Protocol):
 
     def lose_session(self, session_id: str) -> bool:
         """Take the record of a session away and leave its runs, as a crash does; False where there is no such thing."""
+
+    def damage(self, session_id: str, part: Part) -> bytes | None:
+        """Spoil what is stored of a session such that it cannot be read; bytes that stand there then, or None where
+        that part cannot be spoilt so."""
 
     def fingerprint(self) -> Mapping[str, str]:
         """What lies at the place, in a form that differs when a byte does; empty when nothing does."""

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from functools import partial
 from threading import Lock
 from typing import Protocol
 
-from agnocli.abc import ConflictPolicy, Loader, Sink, Source, Wanted, WriteResult
-from agnocli.errors import AgnoCLIError, RecordRejectedError, SessionConflictError
+from agnocli.abc import (
+    ConflictPolicy,
+    Loader,
+    Salvageable,
+    Sink,
+    Source,
+    Wanted,
+    WriteResult,
+)
+from agnocli.errors import (
+    AgnoCLIError,
+    RecordRejectedError,
+    SessionConflictError,
+    SessionNotFoundError,
+)
 from agnocli.layout.compare import BundleDigest
 from agnocli.layout.portable import misfit
-from agnocli.records import Run, SessionBundle
+from agnocli.records import RawPiece, Run, SessionBundle
 from agnocli.transfer.batching import (
     Load,
     Parcel,
@@ -27,15 +40,28 @@ from agnocli.transfer.beside import Writers
 from agnocli.transfer.ledger import Entry, Ledger
 from agnocli.transfer.options import Change, Counts, SetAside, TransferOptions
 from agnocli.transfer.policies import Adapter
-from agnocli.transfer.reading import Reading, patiently
+from agnocli.transfer.reading import UNREADABLE, Reading, noting, patiently, unreadable
 from agnocli.transfer.select import Selection
 
 OUTCOMES = ("written", "identical", "skipped", "replaced")
 
 
 class Quarantine(Protocol):
+    """What it was given is durable when a call returns."""
+
     def add(self, bundle: SessionBundle, *, json_path: str, reason: str) -> None:
-        """Keep a session that the sink did not take, exactly; durable when this returns."""
+        """Keep a session that the sink did not take, exactly."""
+
+    def add_raw(
+        self,
+        session_id: str,
+        pieces: Iterable[RawPiece],
+        *,
+        json_path: str,
+        reason: str,
+        source: str,
+    ) -> None:
+        """Keep what the source, of that address, stores of a session that cannot be read."""
 
 
 class Copier:
@@ -97,6 +123,12 @@ class Copier:
                 result = self._write(sink, items, policy)
             except RecordRejectedError as error:
                 items = [one for one in items if self._fits(sink, one, error)]
+            except UNREADABLE as error:
+                broken = [one for one in items if error in one.failures]
+                if not broken:
+                    raise
+                self._unreadable(broken[0].session_id, error)
+                items = [one for one in items if one not in broken]
             except SessionConflictError as error:
                 if policy is ConflictPolicy.ERROR:
                     raise
@@ -140,15 +172,39 @@ class Copier:
         return True
 
     def _set_aside(self, item: _Item, json_path: str, reason: str) -> None:
+        try:
+            self._keep(item, json_path, reason)
+        except UNREADABLE as error:  # behind the place that the sink refused
+            self._unreadable(item.session_id, error)
+        else:
+            self._ledger.set_aside(SetAside(item.session_id, json_path, reason))
+
+    def _keep(self, item: _Item, json_path: str, reason: str) -> None:
         if self._quarantine is not None:
             whole = self._read_again(item.session_id) if item.is_spent else item.bundle
             with self._writing_down:
                 self._quarantine.add(whole, json_path=json_path, reason=reason)
-        self._ledger.set_aside(SetAside(item.session_id, json_path, reason))
 
     def _unreadable(self, session_id: str, error: AgnoCLIError) -> None:
-        """The source itself cannot make a session of what it holds."""
-        self._ledger.set_aside(SetAside(session_id, "session", error.message))
+        """The source itself cannot make a session of what it holds; one that is gone meanwhile is none any more."""
+        found = unreadable(session_id, error)
+        with suppress(SessionNotFoundError):
+            patiently(partial(self._keep_raw, found))
+            self._ledger.set_aside(found)
+
+    def _keep_raw(self, found: SetAside) -> None:
+        if self._quarantine is None:
+            return
+        source = self._source
+        pieces = source.raw(found.session_id) if isinstance(source, Salvageable) else ()
+        with self._writing_down:
+            self._quarantine.add_raw(
+                found.session_id,
+                pieces,
+                json_path=found.json_path,
+                reason=found.reason,
+                source=source.address,
+            )
 
     def _write_down(self, items: list[_Item], result: WriteResult) -> None:
         outcomes = {one: name for name in OUTCOMES for one in getattr(result, name)}
@@ -172,6 +228,8 @@ class _Item(Load):
         super().__init__(bundle)
         self.adapter: Adapter | None = None
         self.changes: list[Change] = []
+        self.failures: list[AgnoCLIError] = []
+        """Of the source, while its runs were read."""
         self.is_spent = False
         """Its runs were a stream, which has been read."""
         self._digest = BundleDigest(bundle.session, exact=True)
@@ -185,6 +243,7 @@ class _Item(Load):
             self.is_spent = True
             self._digest = BundleDigest(bundle.session, exact=True)
             self.runs, self.bytes = 0, session_bytes(bundle.session)
+            bundle = noting(bundle, self.failures)
             bundle = SessionBundle(bundle.session, self._counted(bundle.runs))
         return bundle if self.adapter is None else self.adapter.adapt(bundle, self.changes)
 

@@ -25,7 +25,8 @@ CREATE TABLE IF NOT EXISTS sessions (
     session_id BLOB PRIMARY KEY, outcome TEXT NOT NULL, digest TEXT NOT NULL,
     runs INTEGER NOT NULL, bytes INTEGER NOT NULL, adapted INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS set_aside (
-    session_id BLOB PRIMARY KEY, json_path TEXT NOT NULL, reason TEXT NOT NULL) WITHOUT ROWID;
+    session_id BLOB PRIMARY KEY, json_path TEXT NOT NULL, reason TEXT NOT NULL,
+    unreadable INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS changes (
     session_id BLOB NOT NULL, run_id BLOB, json_path TEXT NOT NULL, kind TEXT NOT NULL, before TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS changes_session ON changes (session_id);
@@ -85,6 +86,7 @@ class Ledger:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.executescript(_TABLES)
+            self._complete_tables()
         self._check_job()
         if restart or self.is_finished:
             self._forget()
@@ -92,6 +94,14 @@ class Ledger:
         self._set(
             "job", codec.encode([self.job.source, self.job.target, self.job.choices]).decode()
         )
+
+    def _complete_tables(self) -> None:
+        """A ledger of an earlier version has not all columns."""
+        columns = self._db.execute("SELECT name FROM pragma_table_info('set_aside')").fetchall()
+        if ("unreadable",) not in columns:
+            self._db.execute(
+                "ALTER TABLE set_aside ADD COLUMN unreadable INTEGER NOT NULL DEFAULT 0"
+            )
 
     def _check_job(self) -> None:
         found = self._get("job")
@@ -151,8 +161,8 @@ class Ledger:
 
     def set_aside(self, one: SetAside) -> None:
         with self._transaction():
-            row = (_raw(one.session_id), one.json_path, one.reason)
-            self._db.execute("INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?)", row)
+            row = (_raw(one.session_id), *msgspec.structs.astuple(one)[1:])
+            self._db.execute("INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?)", row)
 
     def note_changes(self, session_id: str, changes: Iterable[Change]) -> None:
         """What a policy changes in a session, before the session is written."""
@@ -189,7 +199,7 @@ class Ledger:
 
     def all_set_aside(self) -> list[SetAside]:
         rows = self._db.execute("SELECT * FROM set_aside ORDER BY session_id")
-        return [SetAside(_text(row[0]), *row[1:]) for row in rows]
+        return [SetAside(_text(one), path, why, bool(bad)) for one, path, why, bad in rows]
 
     def count_set_aside(self) -> int:
         return int(self._db.execute("SELECT COUNT(*) FROM set_aside").fetchone()[0])

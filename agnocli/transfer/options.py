@@ -79,11 +79,12 @@ Observer = Callable[[Progress], None]
 
 
 class SetAside(msgspec.Struct, frozen=True):
-    """A session that the sink did not take."""
+    """A session that the sink did not take, or, `unreadable`, that the source could not make of what it holds."""
 
     session_id: str
     json_path: str
     reason: str
+    unreadable: bool = False
 
 
 class Change(msgspec.Struct, frozen=True):

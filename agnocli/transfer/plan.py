@@ -26,7 +26,7 @@ from agnocli.transfer.options import (
     Verify,
 )
 from agnocli.transfer.policies import Adapter
-from agnocli.transfer.reading import Reading
+from agnocli.transfer.reading import UNREADABLE, Reading, unreadable
 from agnocli.transfer.select import Selection
 from agnocli.transfer.verify import Pairs
 
@@ -116,14 +116,18 @@ class _Planner:
                 counted.bytes += run_bytes(run)
                 yield run
 
-        found = misfit(SessionBundle(adapted.session, counting()), self.can)
+        try:
+            found = misfit(SessionBundle(adapted.session, counting()), self.can)
+        except UNREADABLE as error:
+            self.unreadable(bundle.session.session_id, error)
+            return
         if found is not None:
             self.set_aside.append(SetAside(bundle.session.session_id, *found))
         else:
             self.new.add(counted.runs, counted.bytes)
 
     def unreadable(self, session_id: str, error: AgnoCLIError) -> None:
-        self.set_aside.append(SetAside(session_id, "session", error.message))
+        self.set_aside.append(unreadable(session_id, error))
 
 
 def plan(source: Source, copy: Any, options: TransferOptions, observer: Observer) -> Plan:

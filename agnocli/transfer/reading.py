@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import dropwhile
 from threading import Event
 from typing import TypeVar
 
 from agnocli.abc import Cursor, Readable, Source, Wanted
 from agnocli.errors import AgnoCLIError, CodecError, LayoutError
-from agnocli.records import SessionBundle
+from agnocli.records import Run, SessionBundle
+from agnocli.transfer.options import SetAside
 from agnocli.transfer.select import Selection
 
 PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each further attempt."""
+
+UNREADABLE = (CodecError, LayoutError)
+"""What a source raises where it cannot make records of what it holds."""
 
 Result = TypeVar("Result")
 
@@ -31,8 +35,31 @@ def patiently(attempt: Callable[[], Result]) -> Result:
     return attempt()
 
 
+def unreadable(session_id: str, error: AgnoCLIError) -> SetAside:
+    where = error.json_path if isinstance(error, CodecError) else None
+    return SetAside(session_id, where or "session", f"cannot be read: {error.message}", True)
+
+
+def noting(bundle: SessionBundle, failures: list[AgnoCLIError]) -> SessionBundle:
+    """What keeps a source from reading a stream of runs to its end goes into `failures` before it is raised."""
+    if isinstance(bundle.runs, tuple):
+        return bundle
+    return SessionBundle(bundle.session, _noting(bundle.runs, failures))
+
+
+def _noting(runs: Iterable[Run], failures: list[AgnoCLIError]) -> Iterator[Run]:
+    try:
+        yield from runs
+    except UNREADABLE as error:
+        failures.append(error)
+        raise
+
+
 class Reading:
-    """`unreadable` is told of each session that the source cannot make a record of; the rest goes on."""
+    """`unreadable` is told of each session that the source cannot make a record of; the rest goes on.
+
+    A stream of runs is not looked at: who reads it finds out.
+    """
 
     def __init__(
         self,
@@ -53,7 +80,7 @@ class Reading:
             try:
                 yield from self._scan()
                 return
-            except (CodecError, LayoutError) as error:
+            except UNREADABLE as error:
                 self._pass_over(error)
             except AgnoCLIError as error:
                 attempts = 0 if self._last != before else attempts
@@ -86,7 +113,7 @@ class Reading:
         for session_id in self._rest(self._source):
             try:
                 _read_whole(self._source, session_id)
-            except (CodecError, LayoutError) as found:
+            except UNREADABLE as found:
                 self._passed.add(session_id)
                 self._unreadable(session_id, found)
                 return

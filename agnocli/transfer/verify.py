@@ -16,7 +16,7 @@ from agnocli.records import SessionBundle
 from agnocli.transfer.batching import Load, Parcel, ReadAhead, Sizer, batches
 from agnocli.transfer.idset import IdSet
 from agnocli.transfer.ledger import Entry, Job, Ledger
-from agnocli.transfer.reading import Reading, patiently
+from agnocli.transfer.reading import UNREADABLE, Reading, noting, patiently
 from agnocli.transfer.select import Selection
 
 Adapt = Callable[[SessionBundle], SessionBundle]
@@ -96,7 +96,15 @@ class Pairs:
         if parcel.spent:
             ones |= _again(self._source, ones)
         parcel.spent = parcel.lazy
-        return self._verdicts(ones, _read(copy, list(ones)))
+        failures: list[AgnoCLIError] = []
+        noted = {session_id: noting(one, failures) for session_id, one in ones.items()}
+        try:
+            return self._verdicts(noted, _read(copy, list(ones)))
+        except UNREADABLE as error:
+            if error not in failures:
+                raise
+            self._unreadable(parcel.loads[0].session_id, error)
+            return []
 
     def _verdicts(
         self, ones: dict[str, SessionBundle], copies: Iterable[SessionBundle]

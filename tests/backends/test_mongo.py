@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 from bson import Binary, Decimal128, Int64, ObjectId, Regex, Timestamp
+from bson.binary import UUID_SUBTYPE
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.datetime_ms import DatetimeMS
 from msgspec.structs import replace
@@ -244,6 +245,7 @@ FOREIGN = {
     "ObjectId": (ObjectId("64b7f0c2a1b2c3d4e5f60718"), "64b7f0c2a1b2c3d4e5f60718"),
     "bytes": (b"\x00\xff", "AP8="),
     "UUID": (Binary.from_uuid(UUID(int=7)), str(UUID(int=7))),
+    "UUID cut off": (Binary(b"abc", UUID_SUBTYPE), "YWJj"),
     "Decimal128": (Decimal128("1.50"), "1.50"),
     "Int64": (Int64(7), 7),
     "NaN": (float("nan"), None),

@@ -13,7 +13,8 @@ import pytest
 from agnocli.errors import BackendError, FileFormatError
 from agnocli.formats.quarantine import QuarantineWriter
 from agnocli.formats.registry import open_file
-from agnocli.records import Document, Run, SessionBundle
+from agnocli.formats.values import from_json
+from agnocli.records import Document, RawPiece, Run, SessionBundle
 from agnocli.testing.file_base_suite import exported, ids, read
 from agnocli.testing.file_values_suite import DOCUMENTS, EXTRA
 from agnocli.testing.records import sample_bundle, sample_run, sample_session
@@ -147,3 +148,118 @@ def test_several_may_set_aside_at_once(path: Path) -> None:
     for thread in threads:
         thread.join(60)
     assert sorted(ids(open_file(str(path)))) == [f"s{number}" for number in range(8)]
+
+
+# what its source could not read
+
+
+def add_raw(path: Path, session_id: str = "bad", *pieces: RawPiece) -> None:
+    QuarantineWriter(path, backend="redis://new").add_raw(
+        session_id,
+        pieces or (RawPiece("agno:sessions:bad", b'{"half'),),
+        json_path="session",
+        reason="cannot be read: not JSON",
+        source="redis://old",
+    )
+
+
+def test_bytes_are_kept_as_text_where_they_are_text(path: Path) -> None:
+    odd = "a\t\n\u2028\0\x1b[1m\N{GRINNING FACE}"
+    add_raw(
+        path,
+        "bad\ud800",
+        RawPiece("text", odd.encode()),
+        RawPiece("bytes", b"\xff\x00\t\n"),
+        RawPiece("empty", b""),
+        RawPiece("key:\udcff", b"x"),
+        RawPiece("gone", None, "the file is damaged"),
+    )
+    _, line = path.read_bytes().splitlines()
+    entry = json.loads(line)
+    assert from_json(entry["session_id"]) == "bad\ud800"
+    assert entry["error"] == {
+        "json_path": "session",
+        "reason": "cannot be read: not JSON",
+        "backend": "redis://old",
+    }
+    assert [from_json(one["place"]) for one in entry["raw"]][3] == "key:\udcff"
+    assert entry["raw"][:3] == [
+        {"place": "text", "text": odd},
+        {"place": "bytes", "base64": "/wAJCg=="},
+        {"place": "empty", "text": ""},
+    ]
+    assert entry["raw"][4] == {"place": "gone", "reason": "the file is damaged"}
+
+
+def test_a_line_of_bytes_whose_reason_was_lost_is_refused_too(path: Path) -> None:
+    add_raw(path)
+    header, _ = path.read_bytes().splitlines()
+    for line in (b'{"raw": []}', b'{"session_id": 7, "error": [], "raw": 5, "runs": []}'):
+        path.write_bytes(header + b"\n" + line + b"\n")
+        with pytest.raises(FileFormatError, match="only as the bytes"):
+            ids(open_file(str(path)))
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_line_of_bytes_is_no_session_and_says_what_to_do(path: Path, edited: bool) -> None:
+    add(path, sample_bundle("fine"))
+    add_raw(path)
+    add(path, sample_bundle("behind"))
+    with pytest.raises(FileFormatError) as caught:
+        ids(open_file(str(path), edited=edited))
+    assert caught.value.line == 3
+    assert "'bad' is here only as the bytes that are stored at redis://old" in caught.value.reason
+    assert "not JSON" in caught.value.reason
+    assert "migrate again" in (caught.value.hint or "")
+    assert ids(open_file(str(path), partial=True)) == ["fine"]
+
+
+def test_a_session_beside_the_bytes_is_not_taken_for_one(path: Path) -> None:
+    """Whoever mends it by hand takes the bytes away."""
+    add_raw(path)
+    add(path, sample_bundle("bad", 0))
+    header, raw, line = path.read_bytes().splitlines()
+    both = raw.replace(b"]}", b"]") + b", " + line[1:]
+    path.write_bytes(header + b"\n" + both + b"\n")
+    with pytest.raises(FileFormatError, match="only as the bytes"):
+        ids(open_file(str(path)))
+    path.write_bytes(header + b"\n" + line + b"\n")
+    assert ids(open_file(str(path))) == ["bad"]
+
+
+def test_what_is_there_already_is_not_written_again(path: Path) -> None:
+    for _ in range(2):
+        add(path, BAD)
+        add_raw(path)
+    writer = QuarantineWriter(path, backend="postgresql://localhost/agno")
+    for _ in range(2):
+        writer.add(BAD, json_path="run_data.content", reason="holds a NUL character")
+    assert len(path.read_bytes().splitlines()) == 3
+    add(path, BAD, "of another reason")
+    assert len(path.read_bytes().splitlines()) == 4
+    path.unlink()
+    writer.add(BAD, json_path="run_data.content", reason="holds a NUL character")
+    assert ids(open_file(str(path))) == ["bad"]
+
+
+def test_a_line_of_bytes_that_a_crash_tore_is_replaced_by_the_next(path: Path) -> None:
+    add_raw(path)
+    whole = path.read_bytes()
+    for cut in range(1, len(whole), 17):
+        path.write_bytes(whole[:cut])
+        add_raw(path)
+        assert path.read_bytes() == whole, cut
+
+
+def test_an_error_while_the_bytes_are_read_leaves_nothing_of_them(path: Path) -> None:
+    def pieces() -> Iterator[RawPiece]:
+        yield RawPiece("a", b"b")
+        raise ConnectionError
+
+    add(path, BAD)
+    before = path.read_bytes()
+    with pytest.raises(ConnectionError):
+        QuarantineWriter(path, backend="x").add_raw(
+            "s", pieces(), json_path="x", reason="y", source="z"
+        )
+    assert path.read_bytes() == before

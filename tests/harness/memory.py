@@ -29,6 +29,9 @@ class Harness:
     def lose_session(self, session_id: str) -> bool:
         return False
 
+    def damage(self, session_id: str, part: str) -> None:
+        return None
+
     def fingerprint(self) -> Mapping[str, str]:
         return {}
 

@@ -15,7 +15,7 @@ from pymongo import MongoClient
 from agnocli.db._mongo.place import LOCKS
 from agnocli.db.mongo import MongoDb
 from agnocli.layout.names import RUNS, SESSIONS
-from tests.harness import mongo_server
+from tests.harness import CUT_OFF, mongo_server
 
 
 class Harness:
@@ -46,6 +46,15 @@ class Harness:
         with self.client() as client:
             client[self.database][SESSIONS].delete_one({"session_id": session_id})
         return True
+
+    def damage(self, session_id: str, part: str) -> bytes | None:
+        changes: dict[str, Any] = {"$set": {"runs": CUT_OFF.decode()}}
+        if part == "session":  # what is left of Agno 1
+            changes = {"$set": {"memory": CUT_OFF.decode()}, "$unset": {"session_type": ""}}
+        with self.client() as client:
+            if part != "run":
+                client[self.database][SESSIONS].update_one({"session_id": session_id}, changes)
+        return None if part == "run" else CUT_OFF
 
     def fingerprint(self) -> Mapping[str, str]:
         with self.client() as client:

@@ -13,7 +13,7 @@ import pymysql
 
 from agnocli.db.mysql import MySQLDb
 from agnocli.layout.names import RUNS, SESSIONS, VERSIONS
-from tests.harness import servers
+from tests.harness import CUT_OFF, servers
 
 
 class Harness:
@@ -74,6 +74,14 @@ class Harness:
                 f"DELETE FROM {self.schema}.{SESSIONS} WHERE session_id = %s", [session_id]
             )
         return True
+
+    def damage(self, session_id: str, part: str) -> bytes | None:
+        if part != "old runs":
+            return None
+        self.execute(f"ALTER TABLE {self.schema}.{SESSIONS} ADD COLUMN runs LONGTEXT")
+        spoil = f"UPDATE {self.schema}.{SESSIONS} SET runs = %s WHERE session_id = %s"
+        self.execute(spoil, CUT_OFF.decode(), session_id)
+        return CUT_OFF
 
     def fingerprint(self) -> Mapping[str, str]:
         where = "FROM information_schema.tables WHERE table_schema = %s"

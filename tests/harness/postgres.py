@@ -12,7 +12,7 @@ import psycopg
 
 from agnocli.db.postgres import PostgresDb
 from agnocli.layout.names import RUNS, SESSIONS, VERSIONS
-from tests.harness import servers
+from tests.harness import CUT_OFF, as_string, servers
 
 _OURS = "c.relnamespace = to_regnamespace(%s)"
 SHAPE = (
@@ -68,6 +68,15 @@ class Harness:
                 [session_id],
             )
         return True
+
+    def damage(self, session_id: str, part: str) -> bytes | None:
+        """Of what the type lets in: the text of Agno 2's runs, cut off, in a string."""
+        if part != "old runs":
+            return None
+        self.execute(f'ALTER TABLE "{self.schema}".{SESSIONS} ADD COLUMN runs JSONB')
+        spoil = f'UPDATE "{self.schema}".{SESSIONS} SET runs = %s WHERE session_id = %s'
+        self.execute(spoil, as_string(CUT_OFF), session_id)
+        return as_string(CUT_OFF).encode()
 
     def fingerprint(self) -> Mapping[str, str]:
         exists = self.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", self.schema)

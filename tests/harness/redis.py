@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import uuid
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Any
 import redis
 
 from agnocli.db.redis import RedisDb
+from tests.harness import CUT_OFF, NO_TEXT
 from tests.harness.redis_server import the_server
 
 
@@ -48,6 +50,17 @@ class Harness:
     def lose_session(self, session_id: str) -> bool:
         self.client.delete(f"{self.prefix}:sessions:{session_id}")
         return True
+
+    def damage(self, session_id: str, part: str) -> bytes:
+        key, spoilt = f"{self.prefix}:sessions:{session_id}", CUT_OFF + NO_TEXT
+        if part == "run":
+            *_, last = self.client.zrange(f"{self.prefix}:runs:by_session:{session_id}", 0, -1)
+            key = f"{self.prefix}:runs:{last.decode()}"
+        elif part == "old runs":
+            record = json.loads(self.client.get(key))
+            spoilt = json.dumps({**record, "runs": CUT_OFF.decode()}).encode()
+        self.client.set(key, spoilt)
+        return spoilt
 
     def fingerprint(self) -> Mapping[str, str]:
         found = {}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agnocli.db.sqlite import SqliteDb
 from agnocli.layout.names import RUNS, SESSIONS
+from tests.harness import CUT_OFF, NO_TEXT
 
 
 class Harness:
@@ -37,6 +38,17 @@ class Harness:
         with closing(sqlite3.connect(self._file)) as connection, connection:
             connection.execute(f"DELETE FROM {SESSIONS} WHERE session_id = ?", [session_id])
         return True
+
+    def damage(self, session_id: str, part: str) -> bytes | None:
+        if part != "old runs":
+            return None
+        with closing(sqlite3.connect(self._file)) as connection, connection:
+            connection.execute(f"ALTER TABLE {SESSIONS} ADD COLUMN runs JSON")
+            connection.execute(
+                f"UPDATE {SESSIONS} SET runs = CAST(? AS TEXT) WHERE session_id = ?",
+                [CUT_OFF + NO_TEXT, session_id],
+            )
+        return CUT_OFF + NO_TEXT
 
     def fingerprint(self) -> Mapping[str, str]:
         if not self._folder.exists():

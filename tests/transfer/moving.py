@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agnocli.abc import Capabilities, ConflictPolicy, Cursor, Source, Wanted, WriteResult
-from agnocli.records import SessionBundle
+from agnocli.records import RawPiece, SessionBundle
 from agnocli.transfer.copying import Quarantine
 from agnocli.transfer.engine import Transfer, job_of
 from agnocli.transfer.ledger import Ledger
@@ -45,10 +45,22 @@ class Kept:
 
     def __init__(self) -> None:
         self.bundles: list[tuple[SessionBundle, str, str]] = []
+        self.raw: list[tuple[str, list[RawPiece], str, str]] = []
 
     def add(self, bundle: SessionBundle, *, json_path: str, reason: str) -> None:
         whole = SessionBundle(bundle.session, tuple(bundle.runs))
         self.bundles.append((whole, json_path, reason))
+
+    def add_raw(
+        self,
+        session_id: str,
+        pieces: Iterable[RawPiece],
+        *,
+        json_path: str,
+        reason: str,
+        source: str,
+    ) -> None:
+        self.raw.append((session_id, list(pieces), json_path, reason))
 
 
 class Through:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agnocli.abc import Backend
-from agnocli.testing.base_suite import BackendHarness
+from agnocli.testing.base_suite import BackendHarness, Part
 
 KINDS = ("sqlite", "postgres", "mysql", "redis", "mongo")
 
@@ -24,6 +24,9 @@ class Place:
         opener = self._harness.opener()
         assert opener is not None
         return opener()
+
+    def damage(self, session_id: str, part: Part) -> bytes | None:
+        return self._harness.damage(session_id, part)
 
     def lose_session(self, session_id: str) -> None:
         """Its runs stay."""

@@ -419,8 +419,11 @@ def test_a_session_nobody_can_read_is_told_of_and_the_rest_goes_on(
         def scan(self, **how: Any) -> Any:
             return super().scan(**how)
 
-    report = move(Broken(source, scan=broken, read=broken), target)
-    assert report.set_aside == [SetAside("s005", "session", "not JSON")]
+    kept = Kept()
+    report = move(Broken(source, scan=broken, read=broken), target, quarantine=kept)
+    aside = SetAside("s005", "session", "cannot be read: not JSON", unreadable=True)
+    assert report.set_aside == [aside]
+    assert kept.raw == [("s005", [], "session", "cannot be read: not JSON")]
     assert report.count("verified").sessions == 11
     assert set(everything(target)) == {one.session.session_id for one in many(12)} - {"s005"}
 

@@ -185,17 +185,18 @@ def test_runs_are_read_from_the_session_row(twice: bool) -> None:
     }
 
 
-@pytest.mark.parametrize("blob", [None, b"null", b"[]", b"{}", b"5", rb'"null"', rb'"[]"'])
+@pytest.mark.parametrize("blob", [None, b"null", b"[]", b"{}", b'""', rb'"null"', rb'"[]"'])
 def test_a_session_row_may_hold_no_runs(blob: bytes | None) -> None:
     found = None if blob is None else Document(blob)
     assert list(legacy.blob_runs(found, sample_session())) == []
     assert legacy.without(found, ["r0"]) == found
 
 
-@pytest.mark.parametrize("blob", [b"[{", b'"[{'])
+@pytest.mark.parametrize("blob", [b"[{", b'"[{', b'"[{"', b"5", b'{"run_id": "r"}'])
 def test_runs_that_cannot_be_read_are_an_error(blob: bytes) -> None:
-    with pytest.raises(CodecError):
+    with pytest.raises(CodecError) as caught:
         list(legacy.blob_runs(Document(blob), sample_session()))
+    assert caught.value.json_path == "runs"
 
 
 def test_the_table_wins_in_the_old_columns_place_and_adds_the_rest() -> None:

@@ -28,6 +28,8 @@ from agnocli.records import RUN_COLUMNS, SESSION_COLUMNS, SESSION_DOCUMENTS, Doc
 
 BLOB = "runs"
 """Where Agno 2 kept the runs of a session."""
+UUID_BYTES = 16
+"""A server takes shorter ones too."""
 MAX_BYTES, MAX_DEPTH = 16 * 1024 * 1024, 100
 KINDS = ("agent", "team", "workflow")
 _DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
@@ -272,7 +274,7 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, Binary) and value.subtype == UUID_SUBTYPE:
+    if isinstance(value, Binary) and value.subtype == UUID_SUBTYPE and len(value) == UUID_BYTES:
         return str(value.as_uuid())
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()

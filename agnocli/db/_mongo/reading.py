@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 from pymongo import ASCENDING, DESCENDING
 from pymongo.client_session import ClientSession
 
@@ -14,8 +16,9 @@ from agnocli.db._mongo.documents import BLOB, plain, to_run, to_session
 from agnocli.db._mongo.place import Fields, Place
 from agnocli.errors import SessionNotFoundError
 from agnocli.layout import legacy
-from agnocli.records import Run, Session
+from agnocli.records import RawPiece, Run, Session
 
+_RAW = CodecOptions(RawBSONDocument)
 CHUNK = 200
 """Documents a query asks for at once, where they are small."""
 BATCH = 100
@@ -45,6 +48,19 @@ def find_session(
     if found is None:
         raise SessionNotFoundError(session_id)
     return found
+
+
+def raw(place: Place, session_id: str) -> Iterator[RawPiece]:
+    """Documents as BSON, the session's own first."""
+    where = {"session_id": session_id}
+    found = place.sessions.with_options(_RAW).find_one(where) if is_storable(session_id) else None
+    if found is None:
+        raise SessionNotFoundError(session_id)
+    yield RawPiece(place.tables.sessions, bytes(found.raw))
+    runs = place.runs.with_options(_RAW).find(where, batch_size=BATCH)
+    with runs.sort("run_index", ASCENDING) as cursor:
+        for number, one in enumerate(cursor):
+            yield RawPiece(f"{place.tables.runs}[{number}]", bytes(one.raw))
 
 
 def blob_runs(document: Fields) -> list[Run]:

@@ -300,13 +300,21 @@ def forget_runs(reader: Reader, changes: Changes, session_id: str) -> None:
         some = run_keys[start : start + 500]
         heads = reader.server.read(*(("GETRANGE", key, 0, HEAD - 1) for key in some))
         odd = [key for key, head in zip(some, heads, strict=True) if head_members(head) is None]
-        whole = (rows.members(text, text_of(key)) for key, text in reader.records(odd) if text)
-        for members in (*filter(None, map(head_members, heads)), *whole):
+        whole = (_members(text) for _, text in reader.records(odd))
+        for members in filter(None, (*map(head_members, heads), *whole)):
             run = rows.run({**members, "run_data": b"null"}, "", session_id)
             indexes.update(keys.run_traces(run))
     raw = raw_id(session_id)
     changes.unlist_runs(sorted(indexes), raw)
     changes.forget_runs(raw)
+
+
+def _members(text: bytes | None) -> rows.Members | None:
+    """None of a record that is damaged: it tells no indexes."""
+    try:
+        return None if text is None else rows.members(text, "")
+    except LayoutError:
+        return None
 
 
 def _equal(found: object, wanted: object) -> bool:

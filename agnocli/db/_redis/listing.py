@@ -231,9 +231,16 @@ class Listing:
         return facts
 
     def _read_facts(self, info: SessionInfo) -> tuple[int, str | None]:
-        session, members = self._reader.parsed(info.session_id)
+        """Of what is damaged only the runs that have keys of their own are counted."""
+        (count,) = self._server.read(("ZCARD", self._keys.runs_of(info.session_id)))
+        try:
+            return self._decoded_facts(info.session_id, count)
+        except (LayoutError, CodecError):
+            return count, None
+
+    def _decoded_facts(self, session_id: str, count: int) -> tuple[int, str | None]:
+        session, members = self._reader.parsed(session_id)
         if rows.blob(members) is None:
-            (count,) = self._server.read(("ZCARD", self._keys.runs_of(info.session_id)))
             last = next(self._reader.runs(session, members, last=1), None)
             return count, last.status if last else None
         count, status = 0, None

@@ -10,7 +10,7 @@ from agnocli.db._redis.keys import Keys
 from agnocli.db._redis.server import Server, pairs
 from agnocli.errors import SessionNotFoundError
 from agnocli.layout import legacy
-from agnocli.records import Run, Session
+from agnocli.records import RawPiece, Run, Session
 
 FIRST, MOST, BYTES = 8, 500, 1_000_000
 """Records asked for at first, at most, and how big an answer may grow to be."""
@@ -32,6 +32,15 @@ class Reader:
             raise SessionNotFoundError(session_id)
         found: bytes = text
         return found
+
+    def raw(self, session_id: str) -> Iterator[RawPiece]:
+        """By key, the session's own first."""
+        yield RawPiece(text_of(self.keys.session(session_id)), self.record(session_id))
+        for key, text in self.records(
+            self.keys.run(text_of(one)) for one in self.run_ids(session_id)
+        ):
+            if text is not None:
+                yield RawPiece(text_of(key), text)
 
     def parsed(self, session_id: str) -> tuple[Session, rows.Members]:
         return self.parse(session_id, self.record(session_id))

@@ -12,6 +12,7 @@ from agnocli.db._redis import agno_1, rows
 from agnocli.db._redis.reading import Reader, raw_id, text_of
 from agnocli.db._redis.scripts import CENSUS
 from agnocli.db._redis.server import SCAN_COUNT
+from agnocli.errors import CodecError, LayoutError
 from agnocli.layout import names
 
 PAGE = 500
@@ -55,8 +56,11 @@ class Census:
                 listed.append(("ZCARD", self._keys.runs_of(session_id)))
                 continue
             self.old += 1
-            session, members = self._reader.parse(session_id, text)
-            self.runs += sum(1 for _ in self._reader.runs(session, members))
+            try:
+                session, members = self._reader.parse(session_id, text)
+                self.runs += sum(1 for _ in self._reader.runs(session, members))
+            except (LayoutError, CodecError):  # what can be counted of a damaged one
+                listed.append(("ZCARD", self._keys.runs_of(session_id)))
         self.runs += sum(self._server.read(*listed)) if listed else 0
 
     def _pages(self) -> Iterator[list[_Found]]:

@@ -182,6 +182,12 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
         """Runs by id, in no order."""
         return f"SELECT {self._run_list} FROM {self.runs} WHERE run_id IN ({self._marks(number)})"
 
+    def stored(self, table: str, key: str, columns: Sequence[str]) -> str:
+        """Columns of rows whose key is just that text, which is bound twice: for an index, and for certain."""
+        names, mark = ", ".join(self._read(one) for one in columns), self.dialect.placeholder
+        exact = self.dialect.exact.format(key, mark)
+        return f"SELECT {names} FROM {self._table(table)} WHERE {key} = {mark} AND {exact}"
+
     def newest_runs(self, session_id: str, number: int) -> Statement:
         """The last so many runs, newest first."""
         order = f" ORDER BY {', '.join(f'{one} DESC' for one in self._run_order)}"

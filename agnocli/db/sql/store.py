@@ -19,8 +19,18 @@ from agnocli.abc import (
     Wanted,
     WriteResult,
 )
-from agnocli.db.sql import batches, finding, indexes, inserting, marking, reading, rows, writing
-from agnocli.db.sql.absence import absence
+from agnocli.db.sql import (
+    batches,
+    finding,
+    indexes,
+    inserting,
+    marking,
+    reading,
+    rows,
+    salvage,
+    writing,
+)
+from agnocli.db.sql.absence import absence, check_columns
 from agnocli.db.sql.connections import Connections
 from agnocli.db.sql.dialect import Connection, DBCursor, Dialect, as_declared
 from agnocli.db.sql.statements import Statements
@@ -29,15 +39,13 @@ from agnocli.errors import (
     BackendNotSetUpError,
     BackendReadOnlyError,
     BackendUnavailableError,
-    LayoutError,
 )
 from agnocli.layout import legacy
 from agnocli.layout.names import Tables, placed
 from agnocli.layout.portable import fits
 from agnocli.records import (
-    RUN_COLUMNS,
-    SESSION_COLUMNS,
     Document,
+    RawPiece,
     Run,
     Session,
     SessionBundle,
@@ -118,29 +126,14 @@ class SQLStore:
         runs = self._dialect.table_columns(cursor, self._tables.runs)
         if not sessions:
             raise absence(cursor, self._dialect, self._tables, self._address)
-        self._check_columns(sessions, runs)
+        check_columns(self._address, self._tables, sessions, runs)
         return Statements(self._dialect, self._tables, sessions, runs, self._limits(cursor))
 
-    def _check_columns(self, sessions: Sequence[str], runs: Sequence[str]) -> None:
-        """LayoutError for a table that is there and is Agno 1's or another program's."""
-        if legacy.is_agno_1(sessions):
-            raise legacy.agno_1(self._address, [f"table {self._tables.sessions!r}"])
-        for table, found, wanted in (
-            (self._tables.sessions, sessions, SESSION_COLUMNS),
-            (self._tables.runs, runs, RUN_COLUMNS),
-        ):
-            if found and (missing := [one for one in wanted if one not in found]):
-                raise LayoutError(
-                    f"{self._address}: table {table!r} is not Agno 2's or 3's: it has no column {missing[0]!r}",
-                    hint="choose another table with session_table",
-                )
-
     def setup(self) -> None:
-        columns = self._dialect.table_columns
+        columns, tables = self._dialect.table_columns, self._tables
         with self._writing(create=True) as cursor:
-            self._check_columns(
-                columns(cursor, self._tables.sessions), columns(cursor, self._tables.runs)
-            )
+            sessions, runs = (columns(cursor, one) for one in (tables.sessions, tables.runs))
+            check_columns(self._address, tables, sessions, runs)
             self._create(cursor)
 
     @contextmanager
@@ -288,6 +281,11 @@ class SQLStore:
     def orphans(self) -> Iterator[Run]:
         with self._looking() as (cursor, found, each):
             yield from reading.orphans(cursor, found, each)
+
+    def raw(self, session_id: str) -> Iterator[RawPiece]:
+        with self._looking() as (cursor, found, _):
+            salvaged = salvage.Salvage(cursor, found, self._connections.translated)
+            yield from salvaged.pieces(session_id)
 
     def inspect(self) -> BackendReport:
         with self._connections.reading() as cursor:
