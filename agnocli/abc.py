@@ -221,6 +221,21 @@ class Searchable(Protocol):
 
 
 @runtime_checkable
+class Marked(Protocol):
+    """A backend that can tell what has changed without handing it over."""
+
+    def marks(self) -> Iterator[tuple[str, str]]:
+        """Each session's id, once, with a text that is another one after a change of the session or of its runs.
+
+        A change that leaves times, sizes and numbers of runs as they were may go unnoticed, where the engine keeps
+        nothing better.
+        """
+
+    def version(self) -> str | None:
+        """The same as long as nothing at all was written; None where the engine cannot tell that at once."""
+
+
+@runtime_checkable
 class Erasing(Protocol):
     """A backend whose deletions can be made to leave nothing behind."""
 

@@ -19,6 +19,8 @@
     ├── FileFormatError               a session file that is cut off, altered or of another kind
     ├── RecordRejectedError           a backend cannot hold this record unchanged
     ├── JobError                      a transfer that another one is at work on, or whose ledger cannot be used
+    ├── SearchIndexError              the index in the cache folder cannot be used; the sessions themselves can
+    │   └── SearchIndexDamagedError   and is made anew
     ├── CodecError                    bytes that are not a JSON document
     ├── ConfirmationRequiredError     a question with nobody to answer it
     └── ModelError                    the model, or the way to it
@@ -136,6 +138,14 @@ class RecordRejectedError(AgnoCLIError):
 
 
 class JobError(AgnoCLIError):
+    pass
+
+
+class SearchIndexError(AgnoCLIError):
+    default_hint = "it can be removed at any time: a search makes it anew"
+
+
+class SearchIndexDamagedError(SearchIndexError):
     pass
 
 

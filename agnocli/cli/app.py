@@ -20,7 +20,7 @@ from agnocli.errors import AgnoCLIError, ConfigError, UsageError
 
 COMMANDS = {
     "chat": "Talk to a model; the conversation is kept.",
-    "sessions": "List, inspect, rename, delete, export and import conversations.",
+    "sessions": "List, search, inspect, rename, delete, export and import conversations.",
     "migrate": "Copy sessions from one place to another, and prove it.",
     "verify": "Compare two places, session by session.",
     "backends": "The places that hold sessions: list, check, make.",

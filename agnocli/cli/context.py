@@ -6,9 +6,9 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import TYPE_CHECKING, TextIO, cast
 
 import typer
 
@@ -44,6 +44,11 @@ class Terminal:
             return self._options.color == "always"
         dumb = os.environ.get("TERM") == "dumb" or bool(os.environ.get("NO_COLOR"))
         return self.stdout_tty and not dumb
+
+    @property
+    def can_page(self) -> bool:
+        told = self._options.no_pager or self._options.no_input or os.environ.get("TERM") == "dumb"
+        return self.stdin_tty and self.stdout_tty and not told
 
     @property
     def can_ask(self) -> bool:
@@ -110,21 +115,63 @@ class App:
         return Output.TABLE if self.terminal.stdout_tty else Output.TSV
 
     def list(self, rows: Iterable[Mapping[str, object]], columns: Sequence[Column]) -> int:
-        """Print rows in the chosen format; returns how many."""
+        """Print rows in the chosen format, paged on a terminal; returns how many."""
         from agnocli.cli.render.listing import write_listing
 
+        if self.tells_fields(columns):
+            return 0
+        shown = 0
+
+        def counted() -> Iterator[Mapping[str, object]]:
+            nonlocal shown
+            for row in rows:
+                shown += 1
+                yield row
+
         fields = [one.strip() for one in (self.options.fields or "").split(",") if one.strip()]
-        return write_listing(
-            rows,
-            columns,
-            output=self.output.value,  # type: ignore[arg-type]
-            stream=sys.stdout,
-            color=self.terminal.color,
-            width=self.terminal.width,
-            now=time.time(),
-            fields=fields or None,
-            tty=self.terminal.stdout_tty,
-        )
+        with self.paged() as stream:
+            write_listing(
+                counted(),
+                columns,
+                output=self.output.value,  # type: ignore[arg-type]
+                stream=stream,
+                color=self.terminal.color,
+                width=self.terminal.width,
+                now=time.time(),
+                fields=fields or None,
+                tty=self.terminal.stdout_tty,
+            )
+        return shown
+
+    def tells_fields(self, columns: Sequence[Column]) -> bool:
+        """Print the fields of a listing, if `--fields help` asks for them."""
+        if (self.options.fields or "").strip() != "help":
+            return False
+        names = [one.name for one in columns]
+        if not self.json(names):
+            sys.stdout.write("\n".join(names) + "\n")
+        return True
+
+    @contextmanager
+    def paged(self) -> Iterator[TextIO]:
+        """stdout; on a terminal by way of a pager, when what comes is taller. Who quits it ends the body quietly."""
+        if not self.terminal.can_page:
+            yield sys.stdout
+            return
+        from agnocli.cli.paging import Pager, PagerClosed, pager_command
+
+        if not (command := pager_command(self.environ)):
+            yield sys.stdout
+            return
+        lines = shutil.get_terminal_size((80, 24)).lines - 1
+        pager = Pager(sys.stdout, command, lines, self.environ)
+        try:
+            with suppress(PagerClosed):
+                yield cast(TextIO, pager)
+        finally:
+            pager.finish()
+        if pager.missing and command != ["less"]:
+            self.warn(f"there is no pager {command[0]!r}; AGNO_PAGER or PAGER names it")
 
     def json(self, value: object) -> bool:
         """Print one value if JSON is wanted; says whether it was."""

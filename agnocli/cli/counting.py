@@ -6,16 +6,18 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import TypeVar
 
 import msgspec
 
 from agnocli.abc import Backend, SessionQuery
 from agnocli.cli.context import App, not_empty
+from agnocli.cli.everywhere import Everywhere
 from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.options import Output
 from agnocli.cli.render.table import Column
-from agnocli.errors import AgnoCLIError, BackendNotSetUpError, UsageError
+from agnocli.errors import AgnoCLIError, UsageError
 from agnocli.records import SessionBundle
 from agnocli.sessions.reading import each, listed
 from agnocli.sessions.resolve import resolve
@@ -140,18 +142,12 @@ def _counted_everywhere(app: App, wanted: Wanted, found: Statistics) -> bool:
     """Each configured backend; one that fails is told, and the others are counted."""
     if wanted.sessions or app.options.backend:
         raise UsageError("--all-backends goes with neither SESSION nor -b", hint="leave one out")
-    whole = True
-    for name in dict.fromkeys([*app.config.backends, app.backend_name()]):
-        try:
-            configured = name if name in app.config.backends else None
-            backend = app.backend(configured, read_only=True)
-            whole &= _of_backend(app, backend, name, wanted, found)
-        except BackendNotSetUpError as error:
-            app.note(f"{name}: {error.message}")
-        except AgnoCLIError as error:
-            whole = False
-            app.warn(f"{name}: {error.message}; it is not counted")
-    return whole
+    places = Everywhere(app, "not counted")
+    whole = [
+        places.tried(name, partial(_of_backend, app, backend, name, wanted, found))
+        for name, backend in places.backends
+    ]
+    return places.status == ExitStatus.OK and False not in whole
 
 
 def _list(app: App, by: Sequence[Dimension], rows: Sequence[tuple[Key, Group]]) -> None:

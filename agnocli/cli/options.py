@@ -37,6 +37,7 @@ class GlobalOptions(msgspec.Struct, kw_only=True):
     verbose: bool = False
     debug: bool = False
     no_input: bool = False
+    no_pager: bool = False
     yes: bool = False
     dry_run: bool = False
     version: bool = False
@@ -88,12 +89,13 @@ _GLOBAL = [
     ),
     _option("--config", metavar="FILE|none", help="Configuration file.  [env: AGNO_CONFIG]"),
     _option("-o", "--output", metavar="FORMAT", help="auto, table, json, jsonl, csv, tsv or ids."),
-    _option("--fields", metavar="A,B", help="Only these fields, in this order."),
+    _option("--fields", metavar="A,B", help="Only these, in this order; `help` lists them."),
     _option("--color", metavar="WHEN", help="auto, always or never."),
     _option("-q", "--quiet", flag=True, help="Say nothing but data and errors."),
     _option("-v", "--verbose", flag=True, help="Say more on stderr."),
     _option("--debug", flag=True, help="Show tracebacks."),
     _option("--no-input", flag=True, help="Never ask anything."),
+    _option("--no-pager", flag=True, help="Print long output at once.  [env: AGNO_PAGER, PAGER]"),
     _option("-y", "--yes", flag=True, help="Answer yes to confirmations."),
     _option("-n", "--dry-run", flag=True, help="Only say what would be done."),
     _option("--version", flag=True, help="Print the version."),

@@ -27,7 +27,7 @@ from agnocli.abc import (
     WriteResult,
 )
 from agnocli.config.secrets import masked_url
-from agnocli.db._mongo import agno_1, bulk, editing, listing, orphans, reading, writing
+from agnocli.db._mongo import agno_1, bulk, editing, listing, marking, orphans, reading, writing
 from agnocli.db._mongo.documents import BLOB, CAPABILITIES, session_bson, to_session
 from agnocli.db._mongo.failures import translated
 from agnocli.db._mongo.locks import alone, in_transaction
@@ -112,6 +112,14 @@ class MongoDb:
             )
 
     # reading
+
+    def marks(self) -> Iterator[tuple[str, str]]:
+        with translated(self.address):
+            yield from marking.marks(self._place)
+
+    def version(self) -> str | None:
+        with translated(self.address):
+            return marking.version(self._place)
 
     def get(self, session_id: str) -> Session:
         with translated(self.address, session_id=session_id):

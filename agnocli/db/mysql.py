@@ -18,15 +18,12 @@ from pymysql.cursors import Cursor, SSCursor
 
 from agnocli.abc import Backend, Capabilities
 from agnocli.config.secrets import masked_url
+from agnocli.db._mysql import failures, marking
 from agnocli.db.sql import literals
 from agnocli.db.sql.dialect import DBCursor, Dialect, Insert, Statement
 from agnocli.db.sql.options import text_options
 from agnocli.db.sql.store import SQLStore
 from agnocli.errors import (
-    AgnoCLIError,
-    BackendError,
-    BackendReadOnlyError,
-    BackendUnavailableError,
     ConfigError,
 )
 from agnocli.layout import names
@@ -39,15 +36,6 @@ ROWS_AT_ONCE = 50
 SURELY_TAKEN = 250_000
 """Bytes that fit into the smallest packet a server can be set to, even when every second one is escaped."""
 
-_REFUSED_USER = {1045, 1130, 1698, 1862, 4151}
-_FORBIDDEN = {1044, 1142, 1143, 1227, 1290, 1370, 1792, 1836}
-_AWAY = {0, 1040, 1053, 1203, 1927, 2002, 2003, 2005, 2006, 2012, 2013, 2014, 2055, 4031}
-_FULL = {3, 1021, 1114, 1041, 1037}
-_UNDONE = {1213}
-_LATE = {1205, 1317, 1969, 3024, *_UNDONE}
-_DUPLICATE = {1062}
-_UNFIT = {1048, 1118, 1153, 1264, 1366, 1406, 3140, 3141, 3143, 3157, 4025}
-
 CAPABILITIES = Capabilities(
     keeps_deleted=("the server's logs", "free space in table files", "replicas and backups"),
     writes_beside=True,
@@ -58,51 +46,6 @@ CAPABILITIES = Capabilities(
     max_id_length=128,
     max_depth=100,
 )
-
-
-def _code(error: BaseException | None) -> int | None:
-    code = error.args[0] if isinstance(error, pymysql.Error) and error.args else None
-    return code if isinstance(code, int) else None
-
-
-def _is(codes: set[int], error: BaseException | None) -> bool:
-    return _code(error) in codes
-
-
-def _translate(error: Exception, address: str) -> AgnoCLIError:
-    if not isinstance(error, pymysql.Error):
-        return BackendError(f"{address} cannot hold this value: {error}")
-    code, reason = _code(error), _reason(error)
-    if code in _REFUSED_USER:
-        return BackendUnavailableError(
-            f"{address} refuses this user: {reason}", hint="check user and password of its db_url"
-        )
-    if code in _FORBIDDEN:
-        return BackendReadOnlyError(
-            f"{address}: {reason}",
-            hint="this user may not do that: GRANT it, or use another user or server",
-        )
-    if code in _FULL:
-        return BackendError(
-            f"{address}: {reason}", hint="free some space there; what was stored before is safe"
-        )
-    if code in _LATE:
-        return BackendUnavailableError(
-            f"{address} gave up: {reason}", hint="nothing of it was stored; try again"
-        )
-    if code in _AWAY:
-        return BackendUnavailableError(
-            f"{address} cannot be reached: {reason}",
-            hint="is the server running there? check host and port of its db_url",
-        )
-    return BackendError(
-        f"{address}: {reason}", hint="`agno backends check` looks at it more closely"
-    )
-
-
-def _reason(error: pymysql.Error) -> str:
-    text = str(error.args[1]) if len(error.args) > 1 else ""
-    return " ".join(text.split()) or "the connection was closed"
 
 
 def _table_columns(database: str, cursor: DBCursor, table: str) -> tuple[str, ...]:
@@ -258,7 +201,7 @@ def dialect(database: str, *, create_schema: bool = True) -> Dialect:
         name="mysql",
         capabilities=CAPABILITIES,
         errors=(pymysql.Error, UnicodeEncodeError),
-        translate=_translate,
+        translate=failures.translate,
         table_columns=partial(_table_columns, database),
         table_names=partial(_table_names, database),
         full_tables=partial(_full_tables, database),
@@ -270,6 +213,8 @@ def dialect(database: str, *, create_schema: bool = True) -> Dialect:
         quote="`",
         # the driver sends bytes as binary, which is no JSON to MySQL
         bind_document="CONVERT({} USING utf8mb4)",
+        marks=marking.sums,
+        version=partial(marking.version, database),
         bulk=_insert,
         lock_row=" FOR UPDATE",
         schema=database,
@@ -279,9 +224,9 @@ def dialect(database: str, *, create_schema: bool = True) -> Dialect:
         alive=_alive,
         creating=partial(_creating, database, create_schema),
         limits=_limits,
-        is_duplicate=partial(_is, _DUPLICATE),
-        is_unfit=partial(_is, _UNFIT),
-        is_undone=partial(_is, _UNDONE),
+        is_duplicate=partial(failures.has_code, failures.DUPLICATE),
+        is_unfit=partial(failures.has_code, failures.UNFIT),
+        is_undone=partial(failures.has_code, failures.UNDONE),
     )
 
 

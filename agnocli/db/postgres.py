@@ -244,6 +244,14 @@ def _is(kinds: tuple[type[Exception], ...], error: BaseException | None) -> bool
     return isinstance(error, kinds)
 
 
+def _version(cursor: DBCursor, tables: names.Tables) -> str | None:
+    """The next transaction's number; None while one is under way that may still be committed."""
+    cursor.execute("SELECT txid_current_snapshot()::text, pg_postmaster_start_time()::text")
+    snapshot, began = cursor.fetchone()
+    oldest, following, _ = snapshot.split(":")
+    return f"{began}, {following}" if oldest == following else None
+
+
 def dialect(schema: str, *, create_schema: bool = True) -> Dialect:
     """PostgreSQL, with all tables in one schema."""
     return Dialect(
@@ -264,6 +272,9 @@ def dialect(schema: str, *, create_schema: bool = True) -> Dialect:
         ),
         # as an element of an array it is unpacked, but not yet printed
         size="pg_column_size(ARRAY[{}])",
+        # the transaction that wrote a row
+        marks=lambda columns: "SUM(xmin::text::bigint)",
+        version=_version,
         bulk=_copy,
         check=reject_odd_numbers,
         lock_row=" FOR UPDATE",

@@ -22,7 +22,7 @@ from agnocli.abc import (
     Wanted,
     WriteResult,
 )
-from agnocli.db._redis import agno_1, connecting
+from agnocli.db._redis import agno_1, connecting, marking
 from agnocli.db._redis.apart import BatchApart
 from agnocli.db._redis.batch import Batch
 from agnocli.db._redis.bulk import Bulk
@@ -128,6 +128,12 @@ class RedisDb:
         self.close()
 
     # reading
+
+    def marks(self) -> Iterator[tuple[str, str]]:
+        return marking.marks(self._listing, self._reader)
+
+    def version(self) -> str | None:
+        return marking.version(self._server)
 
     def get(self, session_id: str) -> Session:
         try:

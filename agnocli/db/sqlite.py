@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 from msgspec.structs import replace
 
 from agnocli.abc import Backend, Capabilities, Traces
+from agnocli.db._sqlite import marking
 from agnocli.db.sql.absence import nothing_there
 from agnocli.db.sql.dialect import DBCursor, Dialect, no_check
 from agnocli.db.sql.options import text_options
@@ -139,6 +140,7 @@ DIALECT = Dialect(
     read_document="CAST({} AS BLOB)",
     bind_document="CAST({} AS TEXT)",
     size="LENGTH(CAST({} AS BLOB))",
+    marks=marking.checksum,
     begin_write="BEGIN IMMEDIATE",
     check=no_check,
     is_duplicate=_is_duplicate,
@@ -188,6 +190,9 @@ class SqliteDb(SQLStore):
         except OSError:
             return True
         return not header or header[18:] == b"\2\2"
+
+    def version(self) -> str | None:
+        return marking.version(self.path, Path(f"{self.path}-wal"))
 
     def _open_reader(self) -> sqlite3.Connection:
         if not self.path.exists():
@@ -322,6 +327,7 @@ class SqliteDb(SQLStore):
             check_same_thread=False,
         )
         connection.text_factory = _text
+        marking.teach(connection)
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
 

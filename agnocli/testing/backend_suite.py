@@ -16,6 +16,7 @@ from agnocli.testing.editing_suite import EditingSuite
 from agnocli.testing.erasing_suite import ErasingSuite
 from agnocli.testing.finding_suite import FindingSuite
 from agnocli.testing.lifecycle_suite import LifecycleSuite
+from agnocli.testing.marking_suite import MarkingSuite
 from agnocli.testing.reading_suite import ReadingSuite
 from agnocli.testing.scale_suite import ScaleSuite
 from agnocli.testing.values_suite import ValuesSuite
@@ -26,6 +27,7 @@ class BackendSuite(
     LifecycleSuite,
     ReadingSuite,
     FindingSuite,
+    MarkingSuite,
     WritingSuite,
     EditingSuite,
     ErasingSuite,

@@ -157,7 +157,14 @@ def clean_environment(home: Path) -> Mapping[str, str]:
     """Nothing of the developer's own: no keys, no proxies, no configuration."""
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
     folders = {f"XDG_{kind.upper()}_HOME": str(home / kind) for kind in ("config", "data", "state")}
-    return {**kept, **folders, "HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm-256color"}
+    return {
+        **kept,
+        **folders,
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "TERM": "xterm-256color",
+        "PAGER": "cat",
+    }
 
 
 @pytest.fixture

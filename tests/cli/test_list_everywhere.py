@@ -61,7 +61,8 @@ def test_one_that_is_away_is_told_and_the_others_are_listed(both: Agno) -> None:
     both.configure(both.config.read_text() + AWAY)
     ran = both("sessions", "list", "--all-backends", "-o", "ids")
     assert (ran.status, ran.lines) == (9, ALL)
-    assert ran.err.startswith("warning: away: ")
+    assert "warning: away: " in ran.err and "it is not listed" in ran.err
+    assert "none: nothing has been stored at" in ran.err
     both.configure('default_backend = "away"\n' + AWAY)
     assert both("sessions", "list", "--all-backends").error[0] == 7
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -228,3 +229,28 @@ def test_rows_are_written_as_they_come(output: Output) -> None:
         rows(), COLUMNS, output=output, stream=stream, color=False, width=80, now=NOW, tty=True
     )
     assert 0 < seen[2 * SAMPLE] < seen[-1]
+
+
+def _tea(text: str) -> list[tuple[int, int]]:
+    return [match.span() for match in re.finditer("tea", text)]
+
+
+SNIPPETS = [Column("id", "ID", "id"), Column("name", "NAME", rank=1),
+            Column("snippet", "SNIPPET", least=30, marks=_tea)]  # fmt: skip
+
+
+def test_what_was_found_stands_out_and_stays_in_sight() -> None:
+    rows: list[dict[str, object]] = [
+        {"id": "a", "name": "Trip", "snippet": "cup of tea, then tea"},
+        {"id": "b", "name": "Trip", "snippet": "日本" * 30 + " tea " + "語" * 30},
+        {"id": "c", "name": "Trip", "snippet": "\x1b[31mtea"},
+    ]
+    lines = printed(rows, columns=SNIPPETS, tty=True, width=40, color=True).splitlines()
+    assert lines[1].endswith("  cup of \x1b[1;31mtea\x1b[0m, then \x1b[1;31mtea\x1b[0m")
+    assert "本 \x1b[1;31mtea\x1b[0m 語" in lines[2]
+    assert lines[3].endswith("  ␛[31m\x1b[1;31mtea\x1b[0m")
+    plain = printed(rows, columns=SNIPPETS, tty=True, width=40).splitlines()
+    assert all(cells(line) <= 40 for line in plain)
+    assert "NAME" in plain[0] and "NAME" not in printed(rows, columns=SNIPPETS, tty=True, width=36)
+    piped = printed(rows, columns=SNIPPETS).splitlines()
+    assert piped[2].endswith("日本 tea " + "語" * 30)

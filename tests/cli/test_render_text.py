@@ -12,6 +12,7 @@ from agnocli.cli.render.text import (
     cells,
     clusters,
     fit,
+    fit_around,
     iso,
     neutral,
     neutral_json,
@@ -169,3 +170,16 @@ def test_what_goes_into_a_pipe_loads_neither_rich_nor_pygments() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@given(st.text(st.characters(codec="utf-8")), st.integers(0, 200), st.integers(1, 60))
+def test_a_cut_around_a_place_fits_the_width_and_keeps_the_place(
+    text: str, place: int, width: int
+) -> None:
+    text, place = neutral(text, keep=""), min(place, len(text))
+    cut = fit_around(text, place, width)
+    assert cells(cut) <= width
+    if cells(text) <= width:
+        assert cut == text
+    rest = fit_around("x" * 100 + " tea " + "y" * 100, 101, max(12, width))
+    assert "tea" in rest and rest.startswith("…") and rest.endswith("…")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Annotated
+from contextlib import redirect_stdout
+from typing import Annotated, Any
 
 import typer
 
 from agnocli.cli.commands import (
+    searching,
     session_edits,
     session_files,
     session_list,
@@ -23,8 +25,9 @@ from agnocli.cli.filters import Filtered
 from agnocli.cli.options import Command, application
 from agnocli.cli.tagging import Tagging
 
-app = application("List, inspect, rename, delete, export and import conversations.")
+app = application("List, search, inspect, rename, delete, export and import conversations.")
 app.command("list", cls=Filtered)(session_list.list_)
+app.command(cls=Filtered)(searching.search)
 app.command("export", cls=Filtered)(session_files.export)
 app.command("import", cls=Command)(session_files.import_)
 app.command("stats", cls=Filtered)(session_stats.stats)
@@ -53,10 +56,15 @@ def inspect(
     raw: Annotated[bool, typer.Option("--raw", help="The stored JSON, exactly.")] = False,
 ) -> int:
     """Show a conversation: header, transcript, state, summary, metrics."""
-    return run(context, lambda one: _inspect(one, session, last, role or [], tools, state, raw))
+    return run(context, lambda one: _paged(one, session, last, role or [], tools, state, raw))
 
 
 app.command("show", cls=Command, hidden=True, help="The same as inspect.")(inspect)
+
+
+def _paged(app: App, *asked: Any) -> None:
+    with app.paged() as stream, redirect_stdout(stream):
+        _inspect(app, *asked)
 
 
 def _inspect(

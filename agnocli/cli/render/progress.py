@@ -8,10 +8,27 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from agnocli.transfer.options import Progress
-
 EVERY = 5.0
 """Seconds between two lines where there is no terminal."""
+
+
+class Step(Protocol):
+    """How far a phase is; `total` is None where nobody knows."""
+
+    @property
+    def phase(self) -> str: ...
+
+    @property
+    def sessions(self) -> int: ...
+
+    @property
+    def bytes(self) -> int: ...
+
+    @property
+    def total(self) -> int | None: ...
+
+    @property
+    def set_aside(self) -> int: ...
 
 
 class Streams(Protocol):
@@ -27,7 +44,7 @@ class Bar:
         streams: Streams,
         *,
         quiet: bool = False,
-        events: Callable[[Progress], None] | None = None,
+        events: Callable[[Any], None] | None = None,
     ) -> None:
         self._events = events
         self._lines = not quiet and events is None and not streams.stderr_tty
@@ -50,7 +67,7 @@ class Bar:
         if self._bar is not None:
             self._bar.stop()
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: Step) -> None:
         if progress.phase != self._phase:
             self._phase, self._began = progress.phase, time.monotonic()
             if self._bar is not None:
@@ -69,19 +86,19 @@ class Bar:
             sys.stderr.write(f"{progress.phase}: {_counted(progress)}, {self._facts(progress)}\n")
             sys.stderr.flush()
 
-    def _new_task(self, progress: Progress) -> Any:
+    def _new_task(self, progress: Step) -> Any:
         assert self._bar is not None
         if self._task is not None:
             self._bar.remove_task(self._task)
         return self._bar.add_task(str(progress.phase), total=progress.total, facts="")
 
-    def _facts(self, progress: Progress) -> str:
+    def _facts(self, progress: Step) -> str:
         seconds = max(time.monotonic() - self._began, 1e-3)
         facts = f"{progress.bytes / 1e6:,.1f} MB, {progress.bytes / 1e6 / seconds:,.1f} MB/s"
         return facts + (f", {progress.set_aside:,} set aside" if progress.set_aside else "")
 
 
-def _counted(progress: Progress) -> str:
+def _counted(progress: Step) -> str:
     of = f" of {progress.total:,}" if progress.total is not None else ""
     return f"{progress.sessions:,}{of} sessions"
 

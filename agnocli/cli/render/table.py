@@ -9,7 +9,7 @@ from typing import Literal, TextIO
 import msgspec
 
 from agnocli import codec
-from agnocli.cli.render.text import age, cells, fit, iso, one_line, sgr
+from agnocli.cli.render.text import age, cells, fit, fit_around, iso, one_line, sgr
 
 Kind = Literal["text", "id", "time", "number", "status"]
 Row = Mapping[str, object]
@@ -20,6 +20,7 @@ SAMPLE = 500
 SHORT_ID, WHOLE_ID, GAP = 8, 12, 2
 COMFORTABLE, NARROWEST = 24, 8
 """Cells a text of rank 0, and any other, keeps before columns are left out."""
+MARK = "1;31"
 STATUS_COLORS = {
     "ERROR": "31",
     "CANCELLED": "33",
@@ -38,6 +39,10 @@ class Column(msgspec.Struct, frozen=True):
     kind: Kind = "text"
     rank: int = 0
     table: bool = True
+    least: int = 0
+    """Cells of a text for which columns of a higher rank are left out; 0 where the rank says."""
+    marks: Callable[[str], Sequence[tuple[int, int]]] | None = None
+    """Places in a text that are made to stand out; the first of them stays in sight when it is cut."""
 
 
 def plain(value: object, kind: Kind) -> str:
@@ -91,7 +96,15 @@ def terminal_table(
     writer.header()
     for row in chain(sample, further, iterator):
         line = [_shown(row, one, now, short) for one in columns]
-        writer.line([fit(text, widths[one.name]) for text, one in zip(line, columns, strict=True)])
+        writer.line(
+            [_cut(text, one, widths[one.name]) for text, one in zip(line, columns, strict=True)]
+        )
+
+
+def _cut(text: str, column: Column, width: int) -> str:
+    if column.marks is None or not (places := column.marks(text)):
+        return fit(text, width)
+    return fit_around(text, places[0][0], width)
 
 
 def _filled(rows: Iterable[Row], name: str) -> bool:
@@ -147,6 +160,8 @@ def _layout(
 def _least(column: Column, natural: int) -> int:
     if column.kind != "text":
         return natural
+    if column.least:
+        return min(natural, column.least)
     return max(cells(column.header), NARROWEST if column.rank else COMFORTABLE)
 
 
@@ -174,17 +189,19 @@ class _Writer:
 
     def header(self) -> None:
         names = zip(self._columns, self._widths, strict=True)
-        self._write([fit(column.header, size) for column, size in names], lambda *_: "1")
+        self._write(
+            [fit(column.header, size) for column, size in names], lambda _, text: sgr(text, "1")
+        )
 
     def line(self, texts: Sequence[str]) -> None:
-        self._write(texts, _style)
+        self._write(texts, _styled)
 
     def _write(self, texts: Sequence[str], style: Callable[[Column, str], str]) -> None:
         last = max((index for index, text in enumerate(texts) if text), default=-1)
         parts = []
         for index, text in enumerate(texts[: last + 1]):
             column, blanks = self._columns[index], " " * (self._widths[index] - cells(text))
-            styled = sgr(text, style(column, text) if self._color else "")
+            styled = style(column, text) if self._color else text
             if column.kind == "number":
                 parts.append(blanks + styled)
             else:
@@ -192,7 +209,17 @@ class _Writer:
         self._stream.write((" " * GAP).join(parts) + "\n")
 
 
-def _style(column: Column, text: str) -> str:
+def _styled(column: Column, text: str) -> str:
+    if column.marks is not None:
+        return _marked(text, column.marks(text))
     if column.kind == "status":
-        return STATUS_COLORS.get(text, "")
-    return {"id": "36", "time": "2"}.get(column.kind, "")
+        return sgr(text, STATUS_COLORS.get(text, ""))
+    return sgr(text, {"id": "36", "time": "2"}.get(column.kind, ""))
+
+
+def _marked(text: str, places: Iterable[tuple[int, int]]) -> str:
+    parts, behind = [], 0
+    for start, end in places:
+        parts += [text[behind:start], sgr(text[start:end], MARK)]
+        behind = end
+    return "".join([*parts, text[behind:]])

@@ -85,6 +85,19 @@ def fit(text: str, width: int) -> str:
     return "".join(kept).rstrip() + "…"
 
 
+def fit_around(text: str, place: int, width: int) -> str:
+    """As `fit`, with what stands at `place` within the first third; what is cut before it shows as "…", too."""
+    if cells(text) <= width:
+        return text
+    before, room = list[str](), width // 3
+    for cluster, size in reversed([*clusters(text[:place])]):
+        room -= size
+        if room < 1:
+            return fit("…" + "".join(reversed(before)).lstrip() + text[place:], width)
+        before.append(cluster)
+    return fit(text, width)
+
+
 def pad(text: str, width: int, *, right: bool = False) -> str:
     """`text` filled up with blanks to `width` cells; `right` moves it to the right edge."""
     blanks = " " * (width - cells(text))

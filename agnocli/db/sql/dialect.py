@@ -10,6 +10,7 @@ import msgspec
 
 from agnocli.abc import Capabilities
 from agnocli.errors import AgnoCLIError
+from agnocli.layout.names import Tables
 from agnocli.layout.portable import reject_unholdable
 from agnocli.records import Run, Session
 
@@ -86,6 +87,14 @@ def _nothing_special(cursor: DBCursor) -> AbstractContextManager[None]:
     return nullcontext()
 
 
+def _unknown(cursor: DBCursor, tables: Tables) -> None:
+    return None
+
+
+def sums_of_lengths(columns: Sequence[str]) -> str:
+    return ", ".join(f"SUM(LENGTH({one}))" for one in columns)
+
+
 def as_declared(cursor: DBCursor, capabilities: Capabilities) -> Capabilities:
     return capabilities
 
@@ -111,6 +120,10 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     bind_document: str = "{}"
     size: str = "LENGTH({})"
     """The bytes of a document, or nearly so, without handing it over."""
+    marks: Callable[[Sequence[str]], str] = sums_of_lengths
+    """Aggregates over these columns of which one is another when a value changes."""
+    version: Callable[[DBCursor, Tables], str | None] = _unknown
+    """What is another one after any write to these tables; None where that cannot be told at once."""
     begin_write: str = "BEGIN"
     begin_read: tuple[str, ...] = ("BEGIN",)
     """From here to ROLLBACK all is read as of one moment, many rows by an index, and nothing waits for it."""

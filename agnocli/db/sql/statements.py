@@ -118,6 +118,24 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
             f" WHERE session_id IN ({self._marks(sessions)}) GROUP BY session_id"
         )
 
+    def session_marks(self, sessions: int) -> str:
+        """(session_id, when it changed, what differs when the row does)"""
+        columns = [*SESSION_DOCUMENTS, *([BLOB] if self.has_blob else [])]
+        return (
+            f"SELECT session_id, {_moment(Sort.UPDATED)}, {self._marks_of(*columns)} FROM {self.sessions}"
+            f" WHERE session_id IN ({self._marks(sessions)}) GROUP BY session_id, updated_at, created_at"
+        )
+
+    def run_marks(self, sessions: int) -> str:
+        """(session_id, what differs when one of its runs does)"""
+        return (
+            f"SELECT session_id, COUNT(*), MAX(run_index), MAX(updated_at), {self._marks_of('run_id', 'run_data')}"
+            f" FROM {self.runs} WHERE session_id IN ({self._marks(sessions)}) GROUP BY session_id"
+        )
+
+    def _marks_of(self, *columns: str) -> str:
+        return self.dialect.marks([self._name(one) for one in columns])
+
     def _size(self, column: str) -> str:
         return self.dialect.size.format(self._name(column))
 

@@ -19,7 +19,7 @@ from agnocli.abc import (
     Wanted,
     WriteResult,
 )
-from agnocli.db.sql import batches, finding, indexes, inserting, reading, rows, writing
+from agnocli.db.sql import batches, finding, indexes, inserting, marking, reading, rows, writing
 from agnocli.db.sql.absence import absence
 from agnocli.db.sql.connections import Connections
 from agnocli.db.sql.dialect import Connection, DBCursor, Dialect, as_declared
@@ -205,6 +205,13 @@ class SQLStore:
         return self._statements(cursor)
 
     # reading
+
+    def marks(self) -> Iterator[tuple[str, str]]:
+        return marking.marks(self._connections, self._statements)
+
+    def version(self) -> str | None:
+        with self._connections.reading() as cursor:
+            return self._dialect.version(cursor, self._tables)
 
     def get(self, session_id: str) -> Session:
         with self._connections.reading() as cursor:

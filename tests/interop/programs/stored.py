@@ -51,3 +51,11 @@ def cancel(db_file, session_id, run_id):
     run = session.get_run(run_id)
     run.status = RunStatus.cancelled
     SqliteDb(db_file=db_file).upsert_run(run, session_id, session.user_id)
+
+
+def delete(db_file, session_id):
+    return SqliteDb(db_file=db_file).delete_session(session_id)
+
+
+def rename(db_file, session_id, name):
+    SqliteDb(db_file=db_file).rename_session(session_id, SessionType.AGENT, name)

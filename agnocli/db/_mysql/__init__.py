@@ -1,0 +1,1 @@
+"""What `agnocli.db.mysql` is made of."""
