@@ -78,6 +78,14 @@ def test_it_leaves_the_trash_too_and_the_others_in_it(kept: Agno) -> None:
     assert len(kept.runs("other")) == 30
 
 
+def test_it_leaves_the_search_index_too(kept: Agno) -> None:
+    kept("sessions", "search", "question")
+    assert any(name != "agno.db" for name in files_with(kept, SECRET))
+    assert kept("sessions", "delete", SECRET, "--purge", "--yes").status == 0
+    assert files_with(kept, SECRET) == []
+    assert kept("sessions", "search", "question", "-o", "ids").lines
+
+
 def test_a_file_without_a_log_is_purged_as_well(kept: Agno) -> None:
     with closing(sqlite3.connect(kept.database)) as connection:
         connection.execute("PRAGMA journal_mode = PERSIST")
