@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 
 import msgspec
-from msgspec.structs import replace
 
 from agnocli.abc import Backend, SessionQuery
 from agnocli.errors import CodecError
@@ -65,20 +64,27 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lead(msgspec.Struct, frozen=True, kw_only=True):
-    """A part that matches. `print` tells its text from another; `session` is not known before it is confirmed."""
+    """A part that matches. `print` tells its text from another.
+
+    Snippet and session are there when the text comes from the backend; one from the index is looked up first.
+    """
 
     session_id: str
     order: int
     score: float
-    print: int
-    snippet: str
+    kind: str
+    role: str
+    run_id: str
+    run: int
+    at: int
     matches: int
-    part: Part
+    print: int
+    snippet: str = ""
     session: SessionInfo | None = None
 
 
 class Best:
-    """The first so many leads in rank, of all that are added."""
+    """The first so many leads in rank, of all that are added; `hits` counts them all, by session."""
 
     def __init__(self, pattern: Pattern) -> None:
         self._pattern, self._query = pattern, pattern.query
@@ -90,7 +96,7 @@ class Best:
     def add(
         self, part: Part, session_id: str, order: int, session: SessionInfo | None = None
     ) -> None:
-        """If it matches."""
+        """If it matches; with its session when that was just read."""
         if not (spans := self._pattern.spans(part.text)):
             return
         self.hits[session_id] += 1
@@ -101,10 +107,14 @@ class Best:
             session_id=session_id,
             order=order,
             score=points,
-            print=hash(part.text),
-            snippet=snippet(part.text, spans, self._query.context),
+            kind=part.kind,
+            role=part.role,
+            run_id=part.run_id,
+            run=part.run,
+            at=part.at,
             matches=sum(map(len, spans)),
-            part=replace(part, text=""),
+            print=hash(part.text),
+            snippet="" if session is None else snippet(part.text, spans, self._query.context),
             session=session,
         )
         self._keep(lead)
@@ -130,52 +140,78 @@ class Best:
         return sorted(found, key=self._rank)[: self._query.limit]
 
     def _rank(self, lead: Lead) -> Rank:
-        return self._place(lead.score, lead.part.at, lead.session_id, lead.order)
+        return self._place(lead.score, lead.at, lead.session_id, lead.order)
 
     def _place(self, points: float, at: int, session_id: str, order: int) -> Rank:
         """Smaller comes first; ties by session, and within one as it was said."""
         first, second = (at, points) if self._query.latest else (points, at)
         return -first, -second, session_id, order
 
-    def found(
-        self,
-        leads: list[Lead],
-        infos: list[SessionInfo | None],
-        sessions: int,
-        unreadable: Mapping[str, int],
-    ) -> Found:
-        """Takes the leads, each with its session, None where it was not confirmed."""
+    def hit(self, lead: Lead, session: SessionInfo, text: str) -> Hit:
+        return Hit(
+            session_id=lead.session_id,
+            run_id=lead.run_id or None,
+            role=lead.role or None,
+            snippet=text,
+            score=lead.score,
+            kind=lead.kind,
+            run=lead.run,
+            matches=lead.matches,
+            hits=self.hits[lead.session_id] if self._query.by_session else 1,
+            at=lead.at,
+            session=session,
+        )
+
+    def confirmed(self, backend: Backend, leads: list[Lead]) -> tuple[list[Hit], set[str]]:
+        """Hits whose texts are in the backend as they are in the index, and sessions in which one is not.
+
+        There may be very many leads: each gives way to its hit.
+        """
+        of_session: dict[str, list[int]] = {}
+        for place, lead in enumerate(leads):
+            of_session.setdefault(lead.session_id, []).append(place)
+        found: list[Lead | Hit] = [*leads]
+        leads.clear()
+        self._leads.clear()
+        ids = iter(of_session)
+        while chunk := list(islice(ids, _AT_ONCE)):
+            for bundle in backend.read(chunk):
+                self._confirm(bundle, found, of_session[bundle.session.session_id])
+        hits = [one for one in found if isinstance(one, Hit)]
+        return hits, {one.session_id for one in found if isinstance(one, Lead)}
+
+    def _confirm(
+        self, bundle: SessionBundle, found: list[Lead | Hit], places: Sequence[int]
+    ) -> None:
+        leads = [(place, one) for place in places if isinstance(one := found[place], Lead)]
+        info = session_info(bundle.session, runs=0, status=None)
+        texts = _texts(bundle, {lead.run_id for _, lead in leads})
+        for place, lead in leads:
+            if (text := texts.get((lead.run_id, lead.print))) is not None:
+                spans = self._pattern.spans(text)
+                found[place] = self.hit(lead, info, snippet(text, spans, self._query.context))
+
+    def found(self, hits: Sequence[Hit], sessions: int, unreadable: Mapping[str, int]) -> Found:
         return Found(
-            hits=tuple(self._hits(leads, infos)),
+            hits=tuple(hits),
             total=self.hits.total(),
             in_sessions=len(self.hits),
             sessions=sessions,
             unreadable=unreadable,
         )
 
-    def _hits(self, leads: list[Lead], infos: list[SessionInfo | None]) -> Iterator[Hit]:
-        """There may be very many: a lead goes when its hit comes."""
-        leads.reverse()
-        for info in infos:
-            lead = leads.pop()
-            if info is not None:
-                yield self._hit(lead, info)
 
-    def _hit(self, lead: Lead, session: SessionInfo) -> Hit:
-        part = lead.part
-        return Hit(
-            session_id=lead.session_id,
-            run_id=part.run_id or None,
-            role=part.role or None,
-            snippet=lead.snippet,
-            score=lead.score,
-            kind=part.kind,
-            run=part.run,
-            matches=lead.matches,
-            hits=self.hits[lead.session_id] if self._query.by_session else 1,
-            at=part.at,
-            session=session,
-        )
+def _texts(bundle: SessionBundle, run_ids: Collection[str]) -> dict[tuple[str, int], str]:
+    """The texts of some runs, and the session's own, by run and print."""
+    session, runs = bundle
+    found = {("", hash(part.text)): part.text for part in of_session(session)}
+    with suppress(CodecError):  # what Agno 2 left in the session's row
+        for run in runs:
+            if run.run_id in run_ids:
+                said = of_run(run, session, 0)
+                texts = (part.text for part in said if isinstance(part, Part))
+                found |= {(run.run_id, hash(one)): one for one in texts}
+    return found
 
 
 def by_scan(backend: Backend, pattern: Pattern, watcher: Watcher) -> Found:
@@ -195,8 +231,8 @@ def by_scan(backend: Backend, pattern: Pattern, watcher: Watcher) -> Found:
                 if pattern.wants(part.kind, part.role):
                     best.add(part, session_id, order, info)
         watcher.read(number, total, size)
-    leads = best.leads()
-    return best.found(leads, [one.session for one in leads], number, unreadable)
+    hits = [best.hit(one, one.session, one.snippet) for one in best.leads() if one.session]
+    return best.found(hits, number, unreadable)
 
 
 def by_index(backend: Backend, pattern: Pattern, index: Index, watcher: Watcher) -> Found:
@@ -206,51 +242,18 @@ def by_index(backend: Backend, pattern: Pattern, index: Index, watcher: Watcher)
         refresh(backend, index, watcher)
         wanted = chosen_ids(backend, query.sessions)
         best = Best(pattern)
-        for session_id, order, part in index.candidates(
-            pattern.trigrams(), query.kinds, query.roles
-        ):
+        candidates = index.candidates(pattern.trigrams(), query.kinds, query.roles)
+        for session_id, order, part in candidates:
             if wanted is None or session_id in wanted:
                 best.add(part, session_id, order)
-        leads = best.leads()
-        infos = confirmed(backend, leads)
-        stale = {one.session_id for one, info in zip(leads, infos, strict=True) if info is None}
+        hits, stale = best.confirmed(backend, best.leads())
         if not stale or attempt == _ROUNDS - 1:
             break
         index.unmark(stale)
     unreadable = {
         one: number for one, number in index.unreadable().items() if wanted is None or one in wanted
     }
-    searched = index.count() if wanted is None else len(wanted)
-    return best.found(leads, infos, searched, unreadable)
-
-
-def confirmed(backend: Backend, leads: Sequence[Lead]) -> list[SessionInfo | None]:
-    """The session of each lead whose text is in the backend as it is in the index."""
-    of_session: dict[str, list[int]] = {}
-    for place, lead in enumerate(leads):
-        of_session.setdefault(lead.session_id, []).append(place)
-    there: list[SessionInfo | None] = [None] * len(leads)
-    ids = iter(of_session)
-    while chunk := list(islice(ids, _AT_ONCE)):
-        for bundle in backend.read(chunk):
-            asked = of_session[bundle.session.session_id]
-            prints = _prints(bundle, {leads[place].part.run_id for place in asked})
-            info = session_info(bundle.session, runs=0, status=None)
-            for place in asked:
-                if (leads[place].part.run_id, leads[place].print) in prints:
-                    there[place] = info
-    return there
-
-
-def _prints(bundle: SessionBundle, run_ids: Collection[str]) -> set[tuple[str, int]]:
-    session, runs = bundle
-    found = {("", hash(part.text)) for part in of_session(session)} if "" in run_ids else set()
-    with suppress(CodecError):  # what Agno 2 left in the session's row
-        for run in runs:
-            if run.run_id in run_ids:
-                said = of_run(run, session, 0)
-                found |= {(run.run_id, hash(one.text)) for one in said if isinstance(one, Part)}
-    return found
+    return best.found(hits, index.count() if wanted is None else len(wanted), unreadable)
 
 
 def chosen_ids(backend: Backend, query: SessionQuery) -> set[str] | None:
