@@ -23,12 +23,12 @@ _sorted = msgspec.json.Encoder(order="sorted")
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 _compact = msgspec.json.Encoder().encode
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_items = msgspec.json.Decoder(list[msgspec.Raw])
 _tolerant_decoder = json.JSONDecoder(parse_int=lambda digits: _integer(digits))
 
 _PART = 4000
 """Digits that are converted at once; the interpreter refuses more than 4,300 by default."""
 _LONG = 10**_PART
-_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 STRICT_DEPTH = 128
 """Levels of objects and arrays that every parser can be trusted with."""
 _BLANKS = " \t\n\r"
@@ -231,10 +231,9 @@ def openings(document: bytes) -> int:
 
 def _is_json(document: bytes) -> bool:
     try:
-        _check(document)
+        return _check(document) is not None
     except (msgspec.MsgspecError, RecursionError):
         return False
-    return True
 
 
 def _whole_character(escape: re.Match[bytes]) -> bytes:
@@ -262,6 +261,14 @@ def raw_members(document: Document | None) -> dict[str, Any]:
         if not isinstance(decode(document), dict):
             raise CodecError("a JSON object was expected") from None
         return dict(_split(document.decode("utf-8", "surrogatepass")))
+
+
+def raw_items(document: bytes) -> list[Any]:
+    """The items of an array, each as its JSON text, of equal value at least; none for what is no array."""
+    try:
+        return _items.decode(document)
+    except (msgspec.MsgspecError, RecursionError):
+        return [encode(one) for one in v] if isinstance(v := decode(document), list) else []
 
 
 def _split(text: str) -> Iterator[tuple[str, bytes]]:
@@ -331,11 +338,9 @@ def _are_alike(one: Document, other: Document) -> bool:
 def is_wellformed(document: bytes) -> bool:
     """Whether this is JSON by the book, of whole characters: no NaN, no half of a surrogate pair."""
     try:
-        if not document.isascii():
-            document.decode()
+        return (document.isascii() or bool(document.decode())) and _is_json(document)
     except UnicodeDecodeError:
         return False
-    return _is_json(document)
 
 
 def _canonical(document: Document) -> bytes:
@@ -379,11 +384,6 @@ def _plain_float(value: float) -> float | int:
     if not value.is_integer():
         return value
     return int(value) if abs(value) < 2**53 else _written_integer(value)
-
-
-def has_long_integer(document: bytes) -> bool:
-    """Whether so many digits stand together that they may be an integer past 64 bit."""
-    return b"0" * 19 in document.translate(_DIGITS)
 
 
 def double_of(value: int) -> float | None:

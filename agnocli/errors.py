@@ -19,6 +19,7 @@
     ├── FileFormatError               a session file that is cut off, altered or of another kind
     ├── RecordRejectedError           a backend cannot hold this record unchanged
     ├── JobError                      a transfer that another one is at work on, or whose ledger cannot be used
+    ├── UndoneError                   a turn that was taken back and cannot be kept for /redo, or read again
     ├── SearchIndexError              the index in the cache folder cannot be used; the sessions themselves can
     │   └── SearchIndexDamagedError   and is made anew
     ├── CodecError                    bytes that are not a JSON document
@@ -138,6 +139,10 @@ class RecordRejectedError(AgnoCLIError):
 
 
 class JobError(AgnoCLIError):
+    pass
+
+
+class UndoneError(AgnoCLIError):
     pass
 
 

@@ -46,9 +46,12 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 def messages(run: Run) -> Iterator[Message]:
     """The messages of a turn in order; entries that are not objects are left out."""
-    for item in _items(data(run).get("messages")):
-        if isinstance(item, dict):
-            yield view(item)
+    return map(view, stored(run))
+
+
+def stored(run: Run) -> Iterator[dict[str, Any]]:
+    """The same as they are stored."""
+    return (one for one in _items(data(run).get("messages")) if isinstance(one, dict))
 
 
 def _items(value: object) -> list[Any]:
@@ -86,7 +89,8 @@ def attachments(item: dict[str, Any]) -> Iterator[str]:
     for key, kind in _MEDIA.items():
         for one in _items(item.get(key)):
             if isinstance(one, dict):
-                name = one.get("filename") or one.get("name") or one.get("url")
+                names = map(one.get, ("filename", "name", "alt_text", "url"))
+                name = next(filter(None, names), None)
                 yield f"{kind} {name}" if isinstance(name, str) else kind
 
 

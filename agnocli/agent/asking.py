@@ -9,22 +9,26 @@ import msgspec
 
 from agnocli.abc import ChatRequest
 from agnocli.agent.calls import Call
-from agnocli.agent.history import Wire
+from agnocli.agent.history import Wire, content
 from agnocli.agent.settings import ChatSettings
 from agnocli.agent.tools import Tool
 from agnocli.agent.turn import Answer
+from agnocli.layout.media import Media
 
 
 def first_request(
     settings: ChatSettings,
     system: str,
     past: Sequence[Wire],
-    text: str,
+    text: str | None,
     tools: Mapping[str, Tool],
+    pictures: Sequence[Media] = (),
 ) -> ChatRequest:
+    """Without a text, what would go before it."""
+    said = [{"role": "user", "content": content(text, pictures)}] if text is not None else []
     head = [{"role": "system", "content": system}] if system else []
     return ChatRequest(
-        messages=[*head, *past, {"role": "user", "content": text}],
+        messages=[*head, *past, *said],
         stream=settings.stream,
         options=settings.options,
         tools=[tool.schema() for tool in tools.values()],

@@ -11,12 +11,16 @@ from agnocli import codec
 from agnocli.abc import Backend
 from agnocli.errors import CodecError
 from agnocli.layout.derive import HIDDEN_STATUSES
-from agnocli.messages import Message, messages
+from agnocli.layout.media import Media, is_picture, media
+from agnocli.messages import Message, stored, text, view
 from agnocli.records import Run
 from agnocli.run import RunStatus
 
 DEFAULT_RUNS = 3
 """Agno's, for an agent that does not say."""
+
+PICTURE = 800
+"""Tokens that a picture is taken for; providers count from 85 to some 1,500."""
 
 _SYSTEM_ROLES = ("system", "developer")
 
@@ -44,11 +48,22 @@ class Limits(Protocol):
     history_tokens: int | None
 
 
-class History(msgspec.Struct, frozen=True):
-    """Past messages to send, and how many turns were left out for want of tokens."""
+class Past(msgspec.Struct, frozen=True):
+    """A turn as it is sent again: no messages where nothing of it can be read."""
 
-    messages: Sequence[Wire] = ()
+    run_id: str
+    messages: Sequence[Wire]
+
+
+class History(msgspec.Struct, frozen=True):
+    """Past turns to send, and how many were left out for want of tokens."""
+
+    turns: Sequence[Past] = ()
     dropped: int = 0
+
+    @property
+    def messages(self) -> list[Wire]:
+        return [one for turn in self.turns for one in turn.messages]
 
 
 def history(
@@ -69,11 +84,15 @@ def history(
     if number is None and limits.history_messages is not None:
         turns = _of_messages(backend, session_id, limits.history_messages, counts)
     elif number and len(known) >= number:
-        turns = [wire(run) for run in known[-number:]]
+        turns = [_past(run) for run in known[-number:]]
     else:
-        turns = [wire(run) for run in recent_turns(backend, session_id, number, counts)]
+        turns = [_past(run) for run in recent_turns(backend, session_id, number, counts)]
     kept = _within(turns, limits.history_tokens)
-    return History([one for turn in kept for one in turn], len(turns) - len(kept))
+    return History(kept, len(turns) - len(kept))
+
+
+def _past(run: Run) -> Past:
+    return Past(run.run_id, wire(run))
 
 
 def recent_turns(
@@ -97,25 +116,29 @@ def recent_turns(
 
 def _of_messages(
     backend: Backend, session_id: str, number: int, counts: Callable[[Run], bool]
-) -> list[list[Wire]]:
+) -> list[Past]:
     """The newest turns that have so many messages together."""
     window = (number + 1) // 2
     while window > 0:
         runs = list(backend.runs(session_id, last=window))
-        turns = [wire(run) for run in runs if counts(run)]
-        if sum(map(len, turns)) >= number or len(runs) < window:
-            return _fitting(turns, len, number) or turns[-1:]
+        turns = [_past(run) for run in runs if counts(run)]
+        if sum(map(_length, turns)) >= number or len(runs) < window:
+            return _fitting(turns, _length, number) or turns[-1:]
         window *= 2
     return []
 
 
-def _within(turns: list[list[Wire]], tokens: int | None) -> list[list[Wire]]:
-    return turns if tokens is None else _fitting(turns, estimated_tokens, tokens)
+def _length(turn: Past) -> int:
+    return len(turn.messages)
 
 
-def _fitting(
-    turns: list[list[Wire]], size: Callable[[list[Wire]], int], limit: int
-) -> list[list[Wire]]:
+def _within(turns: list[Past], tokens: int | None) -> list[Past]:
+    if tokens is None:
+        return turns
+    return _fitting(turns, lambda turn: estimated_tokens(turn.messages), tokens)
+
+
+def _fitting(turns: list[Past], size: Callable[[Past], int], limit: int) -> list[Past]:
     left = limit
     for place in range(len(turns) - 1, -1, -1):
         left -= size(turns[place])
@@ -126,9 +149,13 @@ def _fitting(
 
 def estimated_tokens(messages: Iterable[Wire]) -> int:
     """A token is some four bytes of text in most languages and tokenizers; a message costs a few of its own."""
-    return sum(
-        8 + _bytes(one["content"]) // 4 + _bytes(one.get("tool_calls")) // 4 for one in messages
-    )
+    return sum(8 + _tokens(one["content"]) + _bytes(one.get("tool_calls")) // 4 for one in messages)
+
+
+def _tokens(content: object) -> int:
+    if not isinstance(content, list):
+        return _bytes(content) // 4
+    return sum(_bytes(one["text"]) // 4 if one["type"] == "text" else PICTURE for one in content)
 
 
 def _bytes(value: object) -> int:
@@ -145,16 +172,16 @@ def wire_messages(runs: Iterable[Run]) -> list[Wire]:
 
 def wire(run: Run) -> list[Wire]:
     try:
-        said = [one for one in messages(run) if not one.from_history]
+        said = [(one, view(one)) for one in stored(run) if not one.get("from_history")]
     except CodecError:
         return []
     return list(_turn(said))
 
 
-def _turn(said: Sequence[Message]) -> Iterator[Wire]:
-    answered = {one.tool_call_id for one in said if one.role == "tool"}
-    asked = {call.id for one in said for call in one.tool_calls}
-    for message in said:
+def _turn(said: Sequence[tuple[Mapping[str, Any], Message]]) -> Iterator[Wire]:
+    answered = {one.tool_call_id for _, one in said if one.role == "tool"}
+    asked = {call.id for _, one in said for call in one.tool_calls}
+    for item, message in said:
         if message.role in _SYSTEM_ROLES:
             continue
         if message.role == "tool":
@@ -162,8 +189,36 @@ def _turn(said: Sequence[Message]) -> Iterator[Wire]:
                 yield _wire(message, tool_call_id=message.tool_call_id)
         elif calls := [_call(one) for one in message.tool_calls if one.id in answered]:
             yield _wire(message, tool_calls=calls)
-        elif message.content or message.role == "user":
+        elif message.role == "user":
+            words = message.content if isinstance(item.get("content"), str) else _words(item)
+            yield {"role": "user", "content": content(words, list(media(item)))}
+        elif message.content:
             yield _wire(message)
+
+
+def _words(item: Mapping[str, Any]) -> str:
+    """Without the words that stand for parts which are pictures."""
+    parts = item.get("content")
+    if isinstance(parts, list):
+        parts = [one for one in parts if not (isinstance(one, dict) and is_picture(one))]
+    return text(parts)
+
+
+def content(words: str, attached: Sequence[Media]) -> str | list[Wire]:
+    """A message's words, and the pictures that go with them, as Chat Completions takes them."""
+    pictures = [
+        {"type": "image_url", "image_url": {"url": url}} for url in map(address, attached) if url
+    ]
+    said = [{"type": "text", "text": words}] if words else []
+    return [*said, *pictures] if pictures else words
+
+
+def address(one: Media) -> str:
+    """Of a picture on the web, or with all of it inside; empty for what is no picture that a model takes."""
+    if one.kind != "image":
+        return ""
+    found = one.picture()
+    return f"data:{found[0]};base64,{one.data}" if found else one.web_url
 
 
 def _wire(message: Message, **more: object) -> Wire:

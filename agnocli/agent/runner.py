@@ -32,6 +32,7 @@ from agnocli.errors import (
     SessionConflictError,
     SessionNotFoundError,
 )
+from agnocli.layout.media import Media
 from agnocli.layout.portable import reject_unholdable
 from agnocli.records import Run, Session, SessionBundle
 from agnocli.run import (
@@ -58,9 +59,10 @@ Tools = Mapping[str, Tool]
 class Conversation:
     """One session at one backend, and the settings that its next turn is asked with.
 
-    `state` is put over the session's state, once, with the next turn.
+    `state` is put over the session's state, once, with the next turn: it is `coming`. So do `pictures` go with its words.
     """
 
+    pictures: Sequence[Media] = ()
     parent: str | None = None
     """The run that this conversation's turns are part of."""
 
@@ -76,7 +78,7 @@ class Conversation:
         self.backend, self.session_id, self.settings = backend, session_id, settings
         self.parts: list[Conversation] = []
         self.stopped = False
-        self.name, self._state = name, state or {}
+        self.name, self.coming = name, dict(state or {})
         self._waiting: Pump | Batch | None = None
 
     def stored(self) -> Session | None:
@@ -106,12 +108,20 @@ class Conversation:
         for part in list(self.parts):
             part.stop()
 
-    def request(self, text: str) -> ChatRequest:
-        """What the next turn would send. Nothing is sent or stored."""
+    def state(self) -> dict[str, Any]:
+        """What the next turn begins with."""
+        return self._state_of(self.stored())
+
+    def outlook(self, text: str | None) -> tuple[ChatRequest, History]:
+        """What the next turn would send (without a text what would go before it), and what of it was said already.
+
+        Nothing is sent or stored.
+        """
         session, tools = self.stored(), toolbox(self.settings.tools)
         past = self._past() if session else History()
         system = self._system(session, self._state_of(session))
-        return first_request(self.settings, system, past.messages, text, tools)
+        said = past.messages
+        return first_request(self.settings, system, said, text, tools, self.pictures), past
 
     def ask(self, text: str, *, replaces: str | None = None, seen: Sequence[Run] = ()) -> Events:
         """One turn. However it ends, what was said is stored first: an abandoned turn as CANCELLED.
@@ -174,6 +184,7 @@ class Conversation:
             state=state,
             replaces=replaces,
             parent=self.parent,
+            pictures=self.pictures,
         )
         if past.dropped:
             turns = "turn is" if past.dropped == 1 else "turns are"
@@ -183,8 +194,9 @@ class Conversation:
             turn.index = self.backend.append_run(turn.row(RunStatus.RUNNING)).run_index
         elif not self._create(turn):
             return self._begin(text, tools, replaces)
-        self._state = {}
-        return turn, first_request(self.settings, system, past.messages, text, tools)
+        self.coming, self.pictures = {}, ()
+        asked = turn.pictures
+        return turn, first_request(self.settings, system, past.messages, text, tools, asked)
 
     def _create(self, turn: Turn) -> bool:
         """Store session and question at once; False when another process just made that session."""
@@ -198,7 +210,7 @@ class Conversation:
 
     def _state_of(self, session: Session | None) -> dict[str, Any]:
         """The agent's own under what is stored, and what this call brings over both."""
-        return over(over(self.settings.state, stored_state(session)), self._state)
+        return over(over(self.settings.state, stored_state(session)), self.coming)
 
     def _system(self, session: Session | None, state: Mapping[str, Any]) -> str:
         told = summary.stored(session) if self.settings.summary_in_context else None

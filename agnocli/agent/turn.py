@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -14,6 +14,7 @@ from agnocli.agent.owner import this_process
 from agnocli.agent.settings import ChatSettings
 from agnocli.agent.state import merge, over
 from agnocli.layout.derive import run_row
+from agnocli.layout.media import Media, as_stored
 from agnocli.records import Run, Session
 from agnocli.run import Notice, ReasoningContent, RunContent, RunOutput, RunStatus
 
@@ -111,9 +112,10 @@ class Turn:
         state: Mapping[str, Any] | None = None,
         replaces: str | None = None,
         parent: str | None = None,
+        pictures: Sequence[Media] = (),
     ) -> None:
         self.run_id = str(uuid.uuid4())
-        self.text, self.system = text, system
+        self.text, self.system, self.pictures = text, system, pictures
         self.session, self.settings = session, settings
         self.state: dict[str, Any] = dict(state or {})
         self.saved: Mapping[str, Any] = deepcopy(self.state)
@@ -122,6 +124,7 @@ class Turn:
         self.error: str | None = None
         self.index: int | None = None
         self._replaces, self._parent = replaces, parent
+        self._images = [as_stored(one) for one in pictures] or None
         self._spoken = False
         self._ids = {role: str(uuid.uuid4()) for role in ("system", "user")}
         self._created = int(time.time())
@@ -231,13 +234,14 @@ class Turn:
             metadata=self._metadata(status),
             member_responses=[] if kind == "team" else None,
             tools=[call.execution() for call in self.calls if call.was_run],
-            input={"input_content": self.text},
+            input=present(input_content=self.text, images=self._images),
         )
 
     def _messages(self) -> Iterator[dict[str, Any]]:
         if self.system:
             yield message(self._ids["system"], "system", self.system, self._created)
-        yield message(self._ids["user"], "user", self.text, self._created)
+        images = self._images
+        yield message(self._ids["user"], "user", self.text, self._created, images=images)
         for answer in self.answers:
             yield from answer.messages()
 

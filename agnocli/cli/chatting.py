@@ -66,9 +66,7 @@ def choose_model(app: App, options: ChatOptions, agent: AgentConfig | TeamConfig
 
     The agent's address and key go with the agent's model, not with another one that was asked for.
     """
-    name, origin = resolve("model", options.model, app.environ, agent.model, None)
-    if name is None and app.environ.get("OPENAI_API_KEY"):
-        name = "openai:gpt-4o-mini"
+    name, origin = model_name(app, options, agent)
     if name is None:
         raise ConfigError("no model is configured", hint=WAYS_TO_A_MODEL)
     own = agent if origin == "file" or agent.model is None else AgentConfig()
@@ -77,6 +75,16 @@ def choose_model(app: App, options: ChatOptions, agent: AgentConfig | TeamConfig
     if not given_with_it and find_provider(name.partition(":")[0]) is not ECHO:
         base_url, _ = resolve("base_url", base_url, app.environ, own.base_url, None)
     return model_with_key(name, base_url, own.api_key, app.environ)
+
+
+def model_name(
+    app: App, options: ChatOptions, agent: AgentConfig | TeamConfig
+) -> tuple[str | None, str]:
+    """The model that is named, and where; None when none is."""
+    name, origin = resolve("model", options.model, app.environ, agent.model, None)
+    if name is None and app.environ.get("OPENAI_API_KEY"):
+        name = "openai:gpt-4o-mini"
+    return name, origin
 
 
 WAYS_TO_A_MODEL = (

@@ -145,7 +145,7 @@ def _deleted() -> Iterator[Found]:
 
 
 def _values(option: Any, before: list[str]) -> Iterator[Found]:
-    if option.name == "session":
+    if option.name in ("session", "diff"):
         yield from _sessions(before)
     elif option.name == "backend":
         yield from _backends(before)

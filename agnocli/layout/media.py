@@ -6,6 +6,7 @@ import re
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
@@ -70,13 +71,26 @@ def media(holder: Mapping[str, Any]) -> Iterator[Media]:
 def _of_agno(kind: str, item: Mapping[str, Any]) -> Media:
     url, content = _text(item.get("url")), _text(item.get("content"))
     mime = _text(item.get("mime_type"))
-    name = next(filter(None, map(_text, map(item.get, ("filename", "name", "filepath")))), "")
+    names = ("filename", "name", "filepath", "alt_text")
+    name = next(filter(None, map(_text, map(item.get, names))), "")
     if inline := _DATA_URL.match(url):
         mime, content, url = mime or inline[1], url[inline.end() :], ""
     if kind == "file" and mime.startswith("text/"):
         return Media(kind=kind, name=name, mime=mime, url=url, text=content)
     said = _text(item.get("transcript"))
     return Media(kind=kind, name=name, mime=mime, url=url, data=content, text=said)
+
+
+def is_picture(part: Mapping[str, Any]) -> bool:
+    """Whether a part of a message's content is a picture."""
+    return _of_part(part) is not None
+
+
+def as_stored(picture: Media) -> dict[str, Any]:
+    """As Agno keeps a picture that came with a message."""
+    held = {"mime_type": picture.mime, "format": picture.mime.rpartition("/")[2]}
+    named = {"alt_text": picture.name} if picture.name else {}
+    return {"id": str(uuid4()), **held, **named, "content": picture.data}
 
 
 def _of_part(part: Mapping[str, Any]) -> Media | None:

@@ -71,3 +71,14 @@ def iso(epoch: object) -> str:
         return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):
         return str(epoch)
+
+
+def bytes_of(count: int) -> str:
+    """Bytes as people say them: `812 B`, `1.4 kB`, `41.2 MB`."""
+    if count < 1000:
+        return f"{count} B"
+    for unit in ("kB", "MB"):
+        count_in, count = count / 1000, count // 1000
+        if count_in < 999.95:
+            return f"{count_in:,.1f} {unit}"
+    return f"{count / 1000:,.1f} GB"

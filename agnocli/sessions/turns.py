@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -13,32 +14,49 @@ from agnocli.abc import Backend
 from agnocli.errors import (
     BackendNotSetUpError,
     CodecError,
+    RunNotFoundError,
     SessionConflictError,
     SessionNotFoundError,
     UsageError,
 )
 from agnocli.layout.derive import HIDDEN_STATUSES
+from agnocli.layout.media import Media, media
+from agnocli.layout.members import number_of
 from agnocli.messages import data, messages, text
-from agnocli.records import Run
+from agnocli.records import Document, Run
 from agnocli.run import RunStatus
 
 _FIRST_LOOK = 8
+_UNFINISHED = (RunStatus.RUNNING, RunStatus.PENDING)
 
 
 class LastTurn(msgspec.Struct, frozen=True):
-    """`replaced` are the answers that `run` took the place of, the latest first; `members` all that belongs to these."""
+    """`replaced` are the answers that `run` took the place of, the latest first; `members` all that belongs to these.
+
+    `behind` is the newest run that is no part of it, None where it is all that was said.
+    """
 
     run: Run
     replaced: tuple[Run, ...]
     members: tuple[Run, ...]
+    behind: Run | None = None
 
     @property
     def question(self) -> str:
         return question(self.run)
 
     @property
+    def pictures(self) -> tuple[Media, ...]:
+        return pictures(self.run)
+
+    @property
     def answers(self) -> tuple[Run, ...]:
         return (self.run, *self.replaced)
+
+    @property
+    def runs(self) -> list[Run]:
+        """All of it, as it is stored."""
+        return sorted((*self.answers, *self.members), key=lambda run: run.run_index or 0)
 
 
 def last_turn(backend: Backend, session_id: str, *, own: Collection[str] = ()) -> LastTurn:
@@ -82,7 +100,10 @@ def _find(runs: Sequence[Run]) -> tuple[LastTurn | None, bool]:
         source = replaces(turns[source])
     ours = {run.run_id for run in (last, *replaced)}
     others_before = next(iter(turns)) not in ours
-    return LastTurn(last, tuple(replaced), tuple(_members(runs, ours))), others_before
+    members = tuple(_members(runs, ours))
+    of_it = ours | {run.run_id for run in members}
+    behind = next((run for run in reversed(runs) if run.run_id not in of_it), None)
+    return LastTurn(last, tuple(replaced), members, behind), others_before
 
 
 def _members(runs: Sequence[Run], parents: set[str]) -> Iterable[Run]:
@@ -118,6 +139,13 @@ def question(run: Run) -> str:
     return asked[-1].content if asked else ""
 
 
+def pictures(run: Run) -> tuple[Media, ...]:
+    """Pictures that came with the question."""
+    given = _lenient(run).get("input")
+    found = media(given) if isinstance(given, dict) else ()
+    return tuple(one for one in found if one.kind == "image")
+
+
 def _lenient(run: Run) -> dict[str, Any]:
     try:
         return data(run)
@@ -149,5 +177,48 @@ def bring_back(backend: Backend, turn: LastTurn) -> None:
 
 def undo(backend: Backend, turn: LastTurn) -> int:
     """Delete a turn with its earlier answers and members; returns how many runs."""
-    runs = [*turn.members, *turn.answers]
-    return backend.delete_runs(turn.run.session_id, [run.run_id for run in runs])
+    return backend.delete_runs(turn.run.session_id, [run.run_id for run in turn.runs])
+
+
+def numbered(backend: Backend, session_id: str, number: int) -> tuple[int, Run]:
+    """A turn by the number that `sessions inspect` tells; -1 is the last, -2 the one before. RunNotFoundError."""
+    if number == 0:
+        raise UsageError("turns are numbered from 1", hint="-1 is the last one")
+    found: deque[tuple[int, Run]] = deque(maxlen=max(1, -number))
+    place = 0
+    for position, run in enumerate(backend.runs(session_id), 1):
+        place = number_of(run, position)
+        if place == number and run.parent_run_id is not None:
+            raise UsageError(f"run {number} is a member's part of a turn", hint="give the turn")
+        if place == number:
+            return place, run
+        if number < 0 and run.parent_run_id is None and run.status != RunStatus.REGENERATED:
+            found.append((place, run))
+    if number < 0 and len(found) == -number:
+        return found[0]
+    if not place:
+        raise UsageError("nothing has been said in this session yet")
+    raise RunNotFoundError(
+        session_id, str(number), hint="/history shows the turns and their numbers"
+    )
+
+
+def onward(backend: Backend, session_id: str, run_id: str) -> list[Run]:
+    """The runs of a turn and of all that came after it, without what they hold; earlier answers of it and members
+    are among them wherever they stand. SessionConflictError when one is not finished."""
+    bare: dict[str, Run] = {}
+    sources: dict[str, str] = {}
+    for run in backend.runs(session_id):
+        if source := replaces(run):
+            sources[run.run_id] = source
+        bare[run.run_id] = msgspec.structs.replace(run, run_data=Document(b"{}"))
+    later = list(bare)[list(bare).index(run_id) :]
+    wanted = {one for one in later if bare[one].parent_run_id not in bare}
+    place = run_id
+    while (place := sources.get(place, "")) in bare and place not in wanted:
+        wanted.add(place)
+    wanted |= {run.run_id for run in _members(list(bare.values()), wanted)}
+    found = [run for run in bare.values() if run.run_id in wanted]
+    if any(run.status in _UNFINISHED for run in found):
+        raise SessionConflictError(session_id, "is being answered", hint="wait until it is done")
+    return found

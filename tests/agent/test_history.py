@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import pytest
 
 from agnocli import codec
-from agnocli.agent.history import estimated_tokens, history, recent_turns, wire_messages
+from agnocli.agent.history import estimated_tokens, history, recent_turns, wire, wire_messages
 from agnocli.db.memory import MemoryDb
 from agnocli.records import Document, Run, Session, SessionBundle
+from agnocli.testing.records import sample_run
+from tests.formats.conversations import png
 
 
 def run(index: int, messages: list[dict[str, Any]] | None = None, **columns: Any) -> Run:
@@ -207,3 +210,48 @@ def test_runs_that_somebody_has_just_read_are_not_read_again() -> None:
     assert backend.given == 0
     assert len(history(backend, "s", Limits(6, None), seen=newest).messages) == 12
     assert history(backend, "s", Limits(0, None), seen=newest).messages == []
+
+
+PICTURE = b64encode(png(4, 2)).decode()
+URL = f"data:image/png;base64,{PICTURE}"
+
+
+@pytest.mark.parametrize(
+    ("stored", "sent"),
+    [
+        ({"content": "see", "images": [{"content": PICTURE}]}, ["see", URL]),
+        ({"content": "see", "images": [{"url": URL}]}, ["see", URL]),
+        ({"content": "see", "images": [{"url": "https://a.example/b.png"}]}, ["see", "https://a.example/b.png"]),
+        ({"content": "see", "images": [{"url": "file:///etc/passwd"}]}, "see"),
+        ({"content": "see", "images": [{"content": b64encode(b"<svg/>").decode()}]}, "see"),
+        ({"content": "see", "images": [{"content": "no base64"}, 7, None]}, "see"),
+        ({"content": "see", "audio": [{"content": PICTURE}], "files": [{"content": PICTURE}]}, "see"),
+        ({"content": None, "images": [{"content": PICTURE}]}, [URL]),
+        (
+            {"content": [{"type": "text", "text": "see"}, {"type": "image_url", "image_url": {"url": URL}}]},
+            ["see", URL],
+        ),
+        ({"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}, "a\nb"),
+    ],
+)  # fmt: skip
+def test_pictures_go_again_with_the_words_they_came_with(
+    stored: dict[str, Any], sent: list[str] | str
+) -> None:
+    said = sample_run(run_data=codec.encode({"messages": [{"role": "user", **stored}]}))
+
+    (message,) = wire(said)
+
+    parts = message["content"]
+    if isinstance(parts, list):
+        parts = [one["text"] if one["type"] == "text" else one["image_url"]["url"] for one in parts]
+    assert parts == sent
+
+
+def test_a_picture_is_taken_for_some_hundred_tokens_whatever_its_size() -> None:
+    picture = {"type": "image_url", "image_url": {"url": "x" * 1_000_000}}
+
+    found = estimated_tokens(
+        [{"role": "user", "content": [{"type": "text", "text": "see"}, picture]}]
+    )
+
+    assert 800 <= found < 820

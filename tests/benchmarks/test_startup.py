@@ -42,6 +42,18 @@ def test_a_listing_into_a_pipe_costs_at_most_twelve_times_python_itself(
     assert ratio <= 12
 
 
+def test_completing_a_session_costs_at_most_fourteen_times_python_itself(
+    cpu_seconds: CpuSeconds, nothing: float, tmp_path: Path
+) -> None:
+    with SqliteDb(tmp_path / "a.db") as backend:
+        fill(backend)
+    words = f"-b\nsqlite:///{tmp_path}/a.db\nsessions\ninspect"
+    asked = ["_AGNO_COMPLETE=bash", f"_AGNO_BEFORE={words}", "_AGNO_WORD=s1"]
+    ratio = cpu_seconds(["env", *asked, AGNO]) / nothing
+    print(f"\ncompleting a session: {ratio:.1f} x python -c pass")
+    assert ratio <= 14
+
+
 def test_the_prompt_is_visible_within_twenty_five_times_python_itself(
     nothing: float, tmp_path: Path
 ) -> None:

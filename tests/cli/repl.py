@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import pexpect
@@ -20,7 +20,8 @@ from agnocli.cli.chatting import ChatOptions
 from agnocli.cli.context import App
 from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.options import GlobalOptions
-from agnocli.cli.repl.loop import Leave, Repl, farewell
+from agnocli.cli.repl.leaving import Leave, farewell
+from agnocli.cli.repl.loop import Repl
 from agnocli.cli.repl.talk import Talk
 from agnocli.messages import data, messages
 from agnocli.records import Run
@@ -63,8 +64,7 @@ class Prompt:
             create_app_session(input=pipe, output=DummyOutput()),
         ):
             pipe.send_bytes(keys.encode("utf-8", "surrogateescape"))
-            repl = Quiet(app, talk)
-            with pytest.raises(Leave) as left:
+            with closing(Quiet(app, talk)) as repl, pytest.raises(Leave) as left:
                 repl.run(None)
         farewell(talk)
         app.close()

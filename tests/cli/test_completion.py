@@ -117,6 +117,10 @@ def test_deleted_sessions_are_offered_where_they_can_be_restored(three: Agno) ->
     assert "--tag" in asked(three, "sessions", "prune", "--ta")
 
 
+def test_the_other_session_of_a_difference_is_completed(three: Agno) -> None:
+    assert asked(three, "sessions", "inspect", "aaaa-1", "--diff", "cc") == ["cccc-1"]
+
+
 def test_only_plain_words_are_offered_and_no_escapes_shown(agno: Agno) -> None:
     agno.store(
         sample_bundle("a b", name="two words"),

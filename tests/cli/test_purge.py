@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from agnocli.cli.repl.rewind import take_back
 from agnocli.cli.trash import Trash
 from agnocli.db.sqlite import SqliteDb
+from agnocli.sessions.undone import journal
 from agnocli.testing.records import document, sample_bundle
 from tests.cli.conftest import Agno, bundle, fingerprint
 from tests.transfer.places import KINDS, place
@@ -80,12 +82,22 @@ def test_it_leaves_the_trash_too_and_the_others_in_it(kept: Agno) -> None:
     assert len(kept.runs("other")) == 30
 
 
-def test_it_leaves_the_search_index_too(kept: Agno) -> None:
-    kept("sessions", "search", "question")
-    assert any(name != "agno.db" for name in files_with(kept, SECRET))
+def test_turns_that_were_taken_back_go_too(kept: Agno) -> None:
+    with SqliteDb(kept.database) as backend:
+        take_back(backend, SECRET, journal(backend, SECRET), ())
+        take_back(backend, "other", journal(backend, "other"), ())
+    assert "00000001.turn" in files_with(kept, SECRET)
     assert kept("sessions", "delete", SECRET, "--purge", "--yes").status == 0
     assert files_with(kept, SECRET) == []
-    assert kept("sessions", "search", "question", "-o", "ids").lines
+    assert files_with(kept, "other.run-29") == ["00000001.turn"]
+
+
+def test_the_search_index_forgets_it(kept: Agno) -> None:
+    assert SECRET in kept("sessions", "search", "question 29", "--all").out
+    assert len(files_with(kept, SECRET)) > 1
+    assert kept("sessions", "delete", SECRET, "--purge", "--yes").status == 0
+    assert files_with(kept, SECRET) == []
+    assert "question" in kept("sessions", "search", "question 29", "--all").out
 
 
 def test_a_file_without_a_log_is_purged_as_well(kept: Agno) -> None:

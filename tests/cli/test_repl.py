@@ -16,7 +16,7 @@ from agnocli.cli.chatting import ChatOptions
 from agnocli.cli.context import App
 from agnocli.cli.options import GlobalOptions
 from agnocli.cli.repl import commands
-from agnocli.cli.repl.loop import farewell
+from agnocli.cli.repl.leaving import farewell
 from agnocli.cli.repl.talk import Talk
 from agnocli.db.sqlite import SqliteDb
 from tests.cli.conftest import Agno
@@ -107,7 +107,10 @@ def test_two_slashes_say_a_text_with_one(prompt: Prompt, agno: Agno) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("/undo 3", "/undo takes nothing behind it"),
+        ("/info 3", "/info takes nothing behind it"),
+        ("/undo some", "not a number of turns"),
+        ("/edit some", "not a turn"),
+        ("/copy 1 2", "not a turn"),
         ("/switch", "SESSION is missing"),
         ("/rename", "NAME is missing"),
         ("/history many", "not a number of turns"),
@@ -129,16 +132,16 @@ def test_help_lists_every_command_on_a_line_of_its_own(prompt: Prompt) -> None:
 
     lines = prompt.out.splitlines()
     for name, command in commands.COMMANDS.items():
-        assert [line for line in lines if line.startswith(f"/{name}")] == [
-            f"{command.usage:<19} {command.help}"
+        assert [line for line in lines if line.startswith(f"  /{name} ")] == [
+            f"  {command.usage:<30} {command.help}"
         ]
-    assert max(map(len, lines)) <= 60
+    assert max(map(len, lines)) < 80
 
 
 def test_help_for_one_command(prompt: Prompt) -> None:
     prompt("/help /undo")
 
-    assert prompt.out.splitlines() == ["/undo               take the last turn back"]
+    assert prompt.out.splitlines() == ["/undo [N]                      take the last turns back"]
 
 
 def test_the_toolbar_tells_backend_session_and_model(prompt: Prompt, agno: Agno) -> None:

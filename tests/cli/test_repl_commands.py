@@ -239,7 +239,7 @@ def test_there_must_be_a_turn_to_work_on(prompt: Prompt, agno: Agno, line: str) 
 def test_undo_deletes_the_last_turn_and_puts_its_question_back(prompt: Prompt, agno: Agno) -> None:
     session = prompt("one", "two", "/undo", "")
 
-    assert "removed the last turn: two" in prompt.err
+    assert "took back the last turn: two" in prompt.err
     assert asked(agno, session) == ["one", "two"]
     assert [run.run_index for run in agno.runs(session)] == [0, 1]
     assert prompt.out.count('You said: "two"') == 2
@@ -257,10 +257,17 @@ def test_what_was_put_back_can_be_edited(prompt: Prompt, agno: Agno) -> None:
     assert asked(agno, session) == ["not one"]
 
 
+def test_a_text_with_a_slash_is_put_back_as_one(prompt: Prompt, agno: Agno) -> None:
+    session = prompt("//etc/hosts", "/undo", "", "/undo", "//etc")
+
+    assert asked(agno, session) == ["/etc"]
+    assert "no command" not in prompt.err
+
+
 def test_undo_takes_the_replaced_answers_of_a_turn_with_it(prompt: Prompt, agno: Agno) -> None:
     session = prompt("one", "two", "/retry", "/undo")
 
-    assert "removed the last turn (2 runs): two" in prompt.err
+    assert "took back the last turn (2 runs): two" in prompt.err
     assert turns(agno, session) == [("COMPLETED", "one")]
 
 

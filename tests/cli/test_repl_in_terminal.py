@@ -6,6 +6,7 @@ import re
 import shlex
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -173,7 +174,7 @@ def test_undo_puts_the_question_back_into_the_line(agno: Agno, terminal: Open) -
     shown.send("hello there\r")
     shown.until_prompt()
     shown.send("/undo\r")
-    shown.until("removed the last turn: hello there")
+    shown.until("took back the last turn: hello there")
     shown.until_input("hello there")
     (session,) = agno.session_ids()
     assert agno.runs(session) == []
@@ -337,3 +338,69 @@ def test_machine_readable_output_needs_something_to_ask(agno: Agno, terminal: Op
 
     assert shown.ended() == 2
     assert '"error": "usage"' in shown.raw
+
+
+def test_an_earlier_turn_is_edited_in_the_line(agno: Agno, terminal: Open) -> None:
+    shown = terminal("-m", "echo", "-s", "trip")
+    shown.until_prompt()
+    for words in ("one", "two"):
+        shown.send(f"{words}\r")
+        shown.until_prompt()
+    shown.send("/edit 1\r")
+    shown.until("edit 1> one")
+    shown.send(" more\r")
+    shown.until('You said: "one more"')
+    shown.until_prompt()
+    shown.send("/undo\r")
+    shown.until_input("one more")
+    shown.send("\x03/redo\r")
+    shown.until("back again: one more")
+    shown.send(CTRL_D)
+
+    assert shown.ended() == 0
+    assert "trip, before the edit of turn 1" in agno("sessions", "list").out
+    assert [data(run)["input"]["input_content"] for run in agno.runs("trip")] == ["one more"]
+
+
+def test_files_are_offered_behind_an_at_sign_and_go_along(agno: Agno, terminal: Open) -> None:
+    Path("src").mkdir()
+    Path("src/main.py").write_text("print(1)\n")
+    Path("source.md").write_text("hello\n")
+    shown = terminal("-m", "echo")
+    shown.until_prompt()
+    shown.send("read @s\t")
+    shown.until("@source.md")
+    shown.until("@src/")
+    shown.send("o\t")
+    shown.until_input("read @source.md")
+    shown.send("\r")
+    shown.until("with source.md (text, 6 B)")
+    shown.until("tokens")
+    shown.until_prompt()
+    shown.send(CTRL_D)
+
+    assert shown.ended() == 0
+    assert questions(agno) == ['read @source.md\n\n<file name="source.md">\nhello\n\n</file>']
+
+
+def test_ctrl_c_stops_a_summary_and_the_prompt_comes_back(
+    agno: Agno, terminal: Open, serve: Serve
+) -> None:
+    gate = Gate()
+    server = serve(Answer("Hello."), Answer(chunks=['{"summary": "', gate, '"}']), Answer("On."))
+    shown = terminal(*at(server))
+    shown.until_prompt()
+    shown.send("hi\r")
+    shown.until_prompt()
+    shown.send("/summary refresh\r")
+    shown.until("summarizing")
+    gate.wait()
+    shown.send(CTRL_C)
+    shown.until("stopped")
+    shown.until_prompt()
+    server.wait_for_hang_up()
+    shown.send("go on\r")
+    shown.until("On.")
+
+    (session,) = agno.session_ids()
+    assert agno("sessions", "inspect", session, "-o", "json").json["summary"] is None

@@ -157,7 +157,7 @@ def test_a_history_that_cannot_be_written_is_said_once(prompt: Prompt, agno: Agn
     ("typed", "lines"),
     [
         ("/tok\t", ["/tokens"]),
-        ("/se\t", ["/sessions "]),
+        ("/sess\t", ["/sessions "]),
         ("/sw\tLis\t", ["/switch Lisbon"]),
         ("/model ech\t", ["/model echo"]),
         ("/model groq\t", ["/model groq:"]),
@@ -180,6 +180,8 @@ def test_tab_completes_what_is_certain(
 def test_several_completions_are_taken_in_turn(prompt: Prompt, agno: Agno) -> None:
     talk = Talk(App(GlobalOptions()), ChatOptions(model="echo"))
 
-    found = [text for text, _, _ in commands.candidates(talk, "/s")]
+    found = [text for text, _, _ in commands.candidates(talk, "/se")]
+    assert found == ["/sessions ", "/search "]
 
-    assert found == ["/switch ", "/sessions ", "/system "]
+    found = [text for text, _, _ in commands.candidates(talk, "/s")]
+    assert {"/switch ", "/system ", "/show ", "/state ", "/summary "} < set(found)

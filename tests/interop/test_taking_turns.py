@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from agnocli import codec
 from agnocli.agent.history import wire_messages
 from agnocli.testing.openai_server import Answer, Reply, ScriptedServer, Step, tool_call
+from tests.formats.conversations import png
 from tests.interop.agno_env import NEWEST
 from tests.interop.conftest import Serve, Start
 from tests.interop.sides import Ours, RealAgno, Talk, rows, run_rows, said
@@ -55,6 +57,41 @@ def test_we_it_we_it(agno_3: RealAgno, ours: Ours, talk: Talk, serve: Serve) -> 
     metrics = ours.inspect("s1")["session_data"]["session_metrics"]
     assert (metrics["total_tokens"], len(metrics["details"]["model"])) == (42, 1)
     assert agno_3.warnings == []
+
+
+def test_a_picture_that_one_was_given_is_seen_by_the_other(
+    agno_3: RealAgno, ours: Ours, serve: Serve, tmp_path: Path
+) -> None:
+    server = serve(*map(Answer, ("A cup.", "Blue.", "Both are.", "Two.")))
+    picture = tmp_path / "cup.png"
+    picture.write_bytes(png(4, 2))
+    coded = b64encode(png(4, 2)).decode()
+    url = f"data:image/png;base64,{coded}"
+
+    ours.chat("s1", "what?", at=server.base_url, arguments=("-f", str(picture)))
+    agno_3("agents.run", str(ours.file), server.base_url, "s1", ["which colour?"], **OPTIONS)
+    more = {"pictures": [coded], **OPTIONS}
+    agno_3("agents.run", str(ours.file), server.base_url, "s1", ["and this?"], **more)
+    ours.chat("s1", "how many?", at=server.base_url)
+
+    sent = [_pictures(request["messages"]) for request in server.requests]
+    assert sent == [
+        {"what?": url},
+        {"what?": url},
+        {"what?": url, "and this?": url},
+        {"what?": url, "and this?": url},
+    ]
+    assert agno_3.warnings == []
+
+
+def _pictures(messages: list[dict[str, Any]]) -> dict[str, str]:
+    """The picture that goes with each text."""
+    found = {}
+    for message in messages:
+        if isinstance(message["content"], list):
+            words, picture = message["content"]
+            found[words["text"]] = picture["image_url"]["url"]
+    return found
 
 
 def test_name_state_and_title_survive_each_other(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -22,7 +22,11 @@ from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.options import Command, Output, application
 from agnocli.cli.render.text import neutral
 from agnocli.errors import CodecError, ModelError, UsageError
+from agnocli.messages import text
 from agnocli.run import RunEnded, RunEvent, RunOutput
+
+if TYPE_CHECKING:
+    from agnocli.cli.attachments import Message
 
 app = application()
 
@@ -69,7 +73,7 @@ def chat(
         list[str] | None, typer.Option("--state", metavar="KEY=JSON", help="Session state.")
     ] = None,
     files: Annotated[
-        list[Path] | None, typer.Option("--file", "-f", help="A text file to add.")
+        list[Path] | None, typer.Option("--file", "-f", help="A text file or picture to add.")
     ] = None,
     no_save: Annotated[bool, typer.Option("--no-save", help="Store nothing.")] = False,
     no_stream: Annotated[
@@ -151,24 +155,26 @@ def _state(text: str) -> tuple[str, Any]:
 def _chat(
     app: App, options: ChatOptions, prompt: str | None, files: list[Path], interactive: bool
 ) -> int:
-    words = _words(app, prompt, files)
-    if words is None or interactive:
-        if words is None and not app.terminal.can_ask:
+    said = _said(app, prompt, files)
+    if said is None or interactive:
+        if said is None and not app.terminal.can_ask:
             raise UsageError(
                 "nothing to ask", hint='give a PROMPT, as agno chat "…", or text on stdin'
             )
         from agnocli.cli.repl import start
 
-        return start(app, options, words)
-    return _answer(app, options, words)
+        return start(app, options, said)
+    return _answer(app, options, said)
 
 
-def _words(app: App, prompt: str | None, files: list[Path]) -> str | None:
+def _said(app: App, prompt: str | None, files: list[Path]) -> Message | None:
     """Prompt, stdin and files as one message; None when there is nothing of them."""
+    from agnocli.cli.attachments import message, read
+
     piped = "" if app.terminal.stdin_tty or sys.stdin is None else _read_stdin()
-    parts = [prompt, piped.strip("\n"), *map(_file, files)]
-    words = "\n\n".join(part for part in parts if part)
-    return words if words.strip() else None
+    words = "\n\n".join(part for part in (prompt, piped.strip("\n")) if part)
+    said = message(words, [read(path, f"--file {path}") for path in files])
+    return said if said.text.strip() or said.pictures else None
 
 
 def _read_stdin() -> str:
@@ -180,38 +186,27 @@ def _read_stdin() -> str:
         ) from error
 
 
-def _file(path: Path) -> str:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"--file {path}: {error.strerror}", hint="give a text file") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"--file {path}: not a text file", hint="only UTF-8 text can be added"
-        ) from error
-    return f'<file name="{path.name}">\n{text}\n</file>'
-
-
-def _answer(app: App, options: ChatOptions, words: str) -> int:
+def _answer(app: App, options: ChatOptions, said: Message) -> int:
     settings = chatting.settings(app, options)
     backend, session_id, stored = chatting.open_session(app, options, settings)
     conversation = Conversation(
         backend, session_id, settings, name=options.name, state=options.state
     )
+    conversation.pictures = said.pictures
     if app.options.dry_run:
-        return _would_ask(app, conversation, words)
+        return _would_ask(app, conversation, said)
     chatting.prepare(app, conversation, options)
     try:
-        ended, signals = _run(app, conversation, options, words)
+        ended, signals = _run(app, conversation, options, said)
     finally:
         if options.session is None and not stored and options.save:
             app.note(f"session {session_id}")
     return _end(app, ended, options, signals)
 
 
-def _would_ask(app: App, conversation: Conversation, words: str) -> int:
+def _would_ask(app: App, conversation: Conversation, said: Message) -> int:
     """The messages that would be sent. Nothing is sent or stored."""
-    request, model = conversation.request(words), conversation.settings.model
+    (request, _), model = conversation.outlook(said.text), conversation.settings.model
     asked: dict[str, Any] = {
         "session_id": conversation.session_id,
         "model": model.id,
@@ -220,16 +215,16 @@ def _would_ask(app: App, conversation: Conversation, words: str) -> int:
     }
     if not app.json(asked):
         for message in request.messages:
-            text = neutral(str(message.get("content") or ""))
-            sys.stdout.write(f"{message['role']}: {text}\n")
+            words = neutral(text(message.get("content")))
+            sys.stdout.write(f"{message['role']}: {words}\n")
         app.note(f"would ask {model.id}; nothing was sent or stored")
     return ExitStatus.OK
 
 
 def _run(
-    app: App, conversation: Conversation, options: ChatOptions, words: str
+    app: App, conversation: Conversation, options: ChatOptions, said: Message
 ) -> tuple[RunEnded, list[int]]:
-    with chatting.stopping(conversation) as signals, closing(conversation.ask(words)) as events:
+    with chatting.stopping(conversation) as signals, closing(conversation.ask(said.text)) as events:
         if app.options.output is Output.JSONL:
             return _print_events(events), signals
         if app.options.output is Output.JSON:

@@ -84,7 +84,7 @@ def _export(app: App, references: list[str], query: SessionQuery | None, where: 
     if out.endswith("/") or (out != STREAM and Path(out).is_dir()):
         report = _into_folder(app, source, options, where)
     else:
-        report = _into(app, source, options, where, out)
+        report = into(app, source, options, where, out)
     if where.redact:
         report.redacted = source.kinds
         if not report.redacted:
@@ -100,9 +100,7 @@ def _redacted(backend: Backend) -> Any:
     return Redacted(backend)
 
 
-def _into(
-    app: App, source: Any, options: TransferOptions, where: Where, out: str
-) -> TransferReport:
+def into(app: App, source: Any, options: TransferOptions, where: Where, out: str) -> TransferReport:
     from agnocli.cli.transferring import TransferFlags, transferred
     from agnocli.formats.pages import open_page, page_kind
     from agnocli.formats.registry import open_file
@@ -133,7 +131,7 @@ def _into_folder(app: App, source: Any, options: TransferOptions, where: Where) 
     for session_id in filter(selection.wanted, list(source.ids())):
         out = folder / f"{file_name(session_id)}{suffix_of(where.format or Format.JSONL)}"
         chosen = replace(options, query=None, session_ids=(session_id,))
-        results.append(as_json(_into(app, source, chosen, where, str(out)), None))
+        results.append(as_json(into(app, source, chosen, where, str(out)), None))
     if not results:
         raise UsageError("no session matches", hint="agno sessions list shows what is there")
     report = merged(results)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from agnocli.layout.readable import BIDI
+from agnocli.layout.readable import bytes_of as bytes_of
 from agnocli.layout.readable import iso as iso
 from agnocli.layout.readable import neutral as neutral
 from agnocli.layout.readable import one_line as one_line

@@ -10,11 +10,12 @@ import msgspec
 
 from agnocli import codec
 from agnocli.cli.render.markdown import AnswerStream, MarkdownStream, PlainStream
-from agnocli.cli.render.text import Out, age, fit, iso, neutral, one_line, sgr
+from agnocli.cli.render.text import Out, age, bytes_of, fit, iso, neutral, one_line, sgr
 from agnocli.errors import CodecError
 from agnocli.layout import spoken
 from agnocli.layout.derive import session_info
 from agnocli.layout.members import Placed, in_reading_order
+from agnocli.layout.sizes import Sizes
 from agnocli.layout.spoken import (
     as_stored,
     asked,
@@ -31,12 +32,15 @@ from agnocli.records import Document, Run, Session
 
 DIM, BOLD, RED, YELLOW = "2", "1", "31", "33"
 ROLE_COLORS = {"user": "1;32", "assistant": "1;36", "system": "2", "tool": "33"}
+LARGE = 50_000
+"""Bytes from which on people ask what a session is so large of."""
 FOLD, FOLD_ARGUMENTS = 200, 48
 """Characters that are left of a folded text in a pipe, on a terminal it fills its line; and of a call's arguments."""
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """What is shown beside the words: no `roles` means all. `runs` is how many there are, where known."""
+    """What is shown beside the words: no `roles` means all. `frame` is what stands before and behind them; `runs` is how
+    many there are, where known."""
 
     roles: tuple[str, ...] = ()
     tools: bool = False
@@ -44,6 +48,8 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     state: bool = False
     summary: bool = True
     metrics: bool = False
+    sizes: bool = False
+    frame: bool = True
     backend: str | None = None
     runs: int | None = None
     now: float | None = None
@@ -63,30 +69,42 @@ def write_transcript(
     shown: Shown = EVERYTHING_SAID,
 ) -> int:
     """Print a session for people; returns how many runs. What cannot be decoded is shown as it is stored."""
-    page = _Page(stream, color, width, tty, shown)
-    _head(page, session, shown)
-    count = 0
-    for placed in in_reading_order(runs):
+    page = Page(stream, color, width, tty, shown)
+    if shown.frame:
+        head(page, session)
+    sizes, count = Sizes(), 0
+    sizes.of_session(session)
+    for placed in in_reading_order(sizes.watched(runs)):
         count += 1
         _run(page.indented(placed.depth), placed, session)
-    _tail(page, session, shown)
+    _tail(page, session)
+    if shown.sizes and sizes.total >= LARGE:
+        page.line()
+        page.line(f"{bytes_of(sizes.total)}: {', '.join(_shares(sizes))}", DIM)
     stream.flush()
     return count
 
 
-class _Page:
+def _shares(sizes: Sizes) -> Iterator[str]:
+    """What takes up a hundredth or more, the largest first."""
+    for cause, count in sizes.by_cause.most_common():
+        if count * 100 >= sizes.total:
+            yield f"{cause} {count / sizes.total:.0%}"
+
+
+class Page:
     """A place to print on, and how."""
 
     def __init__(self, stream: Out, color: bool, width: int, tty: bool, shown: Shown) -> None:
         self.stream, self.color, self.width, self.tty, self.shown = stream, color, width, tty, shown
         self.now = time.time() if shown.now is None else shown.now
 
-    def indented(self, depth: int) -> _Page:
+    def indented(self, depth: int) -> Page:
         if depth == 0:
             return self
         bar = self.style("│", DIM) + " "
         width = max(8, self.width - 2 * depth)
-        return _Page(_Indented(self.stream, bar * depth), self.color, width, self.tty, self.shown)
+        return Page(_Indented(self.stream, bar * depth), self.color, width, self.tty, self.shown)
 
     def style(self, text: str, codes: str) -> str:
         return sgr(text, codes if self.color else "")
@@ -132,7 +150,9 @@ class _Indented:
         self._stream.flush()
 
 
-def _head(page: _Page, session: Session, shown: Shown) -> None:
+def head(page: Page, session: Session) -> None:
+    """What a conversation is called, and the facts of it."""
+    shown = page.shown
     if name := session_info(session, runs=0, status=None).name:
         page.line(one_line(name), BOLD)
     count = "" if shown.runs is None else str(shown.runs)
@@ -142,10 +162,14 @@ def _head(page: _Page, session: Session, shown: Shown) -> None:
             page.line(page.style(f"{label:<9}", DIM) + told)
 
 
-def _tail(page: _Page, session: Session, shown: Shown) -> None:
+def _tail(page: Page, session: Session) -> None:
+    shown = page.shown
+    if not shown.frame:
+        return
     if shown.summary and not codec.is_null(session.summary):
         said = lenient(session.summary).get("summary")
-        _section(page, "summary", said if isinstance(said, str) else as_stored(session.summary))
+        text = said if isinstance(said, str) else as_stored(session.summary)
+        _section(page, "summary", text, markdown=True)
     if shown.state:
         _section(page, "state", _member(session.session_data, "session_state"))
     if shown.metrics:
@@ -161,13 +185,13 @@ def _member(document: Document | None, name: str) -> str:
     return codec.pretty({} if value is None else value)
 
 
-def _section(page: _Page, title: str, body: str) -> None:
+def _section(page: Page, title: str, body: str, *, markdown: bool = False) -> None:
     page.line()
     page.line(f"── {title}", BOLD)
-    page.body(body)
+    page.body(body, markdown=markdown)
 
 
-def _run(page: _Page, placed: Placed, session: Session) -> None:
+def _run(page: Page, placed: Placed, session: Session) -> None:
     run = placed.run
     page.line()
     try:
@@ -183,14 +207,14 @@ def _run(page: _Page, placed: Placed, session: Session) -> None:
     _rest(page, run, data, said)
 
 
-def _undecodable(page: _Page, placed: Placed, reason: str) -> None:
+def _undecodable(page: Page, placed: Placed, reason: str) -> None:
     moment = page.time(placed.run.created_at)
     page.line(f"── {placed.number} · {moment} · cannot be read", BOLD)
     page.line(f"{one_line(reason)}; stored is:", RED)
     page.line(page.fold(as_stored(Document(placed.run.run_data[: 4 * FOLD]))), DIM)
 
 
-def _title(page: _Page, placed: Placed, session: Session, data: dict[str, Any]) -> str:
+def _title(page: Page, placed: Placed, session: Session, data: dict[str, Any]) -> str:
     run = placed.run
     parts = [f"── {placed.number}" if placed.number else "──"]
     if who := author(run, data, session):
@@ -202,12 +226,16 @@ def _title(page: _Page, placed: Placed, session: Session, data: dict[str, Any]) 
     return " · ".join(parts)
 
 
-def _messages(page: _Page, data: dict[str, Any]) -> list[str]:
-    """Print what was said; returns what the assistant said."""
+def _messages(page: Page, data: dict[str, Any]) -> list[str]:
+    """Print what was said; returns what the assistant said. What earlier turns said is told there."""
     stored = data.get("messages")
-    items = (
+    found = (
         [view(one) for one in stored if isinstance(one, dict)] if isinstance(stored, list) else []
     )
+    items = [one for one in found if not one.from_history]
+    if repeated := len(found) - len(items):
+        what = "1 message" if repeated == 1 else f"{repeated:,} messages"
+        page.line(f"({what} of earlier turns, stored once more)", DIM)
     if not any(one.role == "user" for one in items):
         items = [*asked(data), *items]
     results = {str(one.tool_call_id): one for one in items if one.role == "tool"}
@@ -225,11 +253,11 @@ def _messages(page: _Page, data: dict[str, Any]) -> list[str]:
     return [one.content for one in items if one.role == "assistant"] + [one for _, one in inner]
 
 
-def _wanted(page: _Page, role: str) -> bool:
+def _wanted(page: Page, role: str) -> bool:
     return not page.shown.roles or role in page.shown.roles
 
 
-def _message(page: _Page, one: Message, results: dict[str, Message]) -> Iterator[str]:
+def _message(page: Page, one: Message, results: dict[str, Message]) -> Iterator[str]:
     if _wanted(page, one.role):
         _words(page, one)
     for call in one.tool_calls:
@@ -239,7 +267,7 @@ def _message(page: _Page, one: Message, results: dict[str, Message]) -> Iterator
             _call(page, call, result)
 
 
-def _words(page: _Page, one: Message) -> None:
+def _words(page: Page, one: Message) -> None:
     role = one_line(one.role) or "message"
     if one.role == "system" and not (page.shown.system or "system" in page.shown.roles):
         page.line(f"{role}: {page.fold(one.content, len(role) + 2)}", DIM)
@@ -256,7 +284,7 @@ def _words(page: _Page, one: Message) -> None:
         page.line(f"[{one_line(attachment)}]", DIM)
 
 
-def _call(page: _Page, call: ToolCall, result: Message | None) -> None:
+def _call(page: Page, call: ToolCall, result: Message | None) -> None:
     name, failed = one_line(str(call.name)) or "tool", result is not None and result.tool_call_error
     mark = page.style("✗" if failed else "⚙", RED if failed else ROLE_COLORS["tool"])
     if page.shown.tools:
@@ -264,7 +292,7 @@ def _call(page: _Page, call: ToolCall, result: Message | None) -> None:
         for label, value in (("arguments", call.arguments), ("result", result and result.content)):
             if value:
                 page.line(f"  {label}:", DIM)
-                inner = _Page(
+                inner = Page(
                     _Indented(page.stream, "    "), page.color, page.width - 4, page.tty, page.shown
                 )
                 inner.body(laid_out(value))
@@ -276,7 +304,7 @@ def _call(page: _Page, call: ToolCall, result: Message | None) -> None:
     page.line(f"{mark} {page.fold(shown, 2)}")
 
 
-def _rest(page: _Page, run: Run, data: dict[str, Any], said: list[str]) -> None:
+def _rest(page: Page, run: Run, data: dict[str, Any], said: list[str]) -> None:
     """What no message holds: the content of a run without messages, the error, the numbers."""
     content, error = spoken.rest(run, data, said)
     if content and _wanted(page, "assistant"):

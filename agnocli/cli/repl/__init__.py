@@ -2,7 +2,11 @@
 
     talk      what is being talked about: session, settings, what the next turn is asked with
     loop      reads a line, says or does it, until somebody leaves
+    leaving   how somebody does, and comes back
     commands  what begins with a slash
+    rewind    turns taken back, put back, asked anew
+    clipboard where copied text goes
+    paths     what Tab offers behind @
     line      the input line: its look, keys, completion
     keys      what each key does
     folds     long pastes, shown as one word
@@ -17,12 +21,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from agnocli.cli.attachments import Message
     from agnocli.cli.chatting import ChatOptions
     from agnocli.cli.context import App
 
 
-def start(app: App, options: ChatOptions, first_words: str | None) -> int:
-    """Talk until the user leaves; `first_words` are said first. Returns the exit status."""
+def start(app: App, options: ChatOptions, first: Message | None) -> int:
+    """Talk until the user leaves; `first` is said first. Returns the exit status."""
     from agnocli.cli.repl.loop import run
 
-    return run(app, options, first_words)
+    return run(app, options, first)

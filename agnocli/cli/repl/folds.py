@@ -10,6 +10,8 @@ MOST_LINES, MOST_CHARACTERS = 20, 4_000
 class Folds:
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
+        self.pasted: list[str] = []
+        """Whatever was, long or not."""
 
     def fold(self, text: str) -> str:
         """A short word for a long text; a text that is not long as it is."""
@@ -41,3 +43,4 @@ class Folds:
 
     def clear(self) -> None:
         self._texts.clear()
+        self.pasted.clear()

@@ -34,6 +34,7 @@ def bindings(folds: Folds) -> KeyBindings:
     def paste(event: KeyPressEvent) -> None:
         _replace_selection(event)
         text = event.data.replace("\r\n", "\n").replace("\r", "\n")
+        folds.pasted.append(text)
         event.current_buffer.insert_text(folds.fold(text))
 
     @keys.add("backspace", filter=typing & behind_fold)

@@ -21,13 +21,14 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.styles import Attrs, Style
 
 from agnocli.cli.context import App
-from agnocli.cli.render.text import fit
+from agnocli.cli.render.text import cells, fit
 from agnocli.cli.repl.folds import Folds
 from agnocli.cli.repl.history import InputHistory
 from agnocli.cli.repl.keys import bindings
 from agnocli.config.paths import state_dir
 
-PROMPT, FURTHER = "> ", "  "
+FURTHER = "  "
+EDITOR_KEY = "Ctrl-X Ctrl-E: editor"
 
 FAINT = "dim" if "dim" in Attrs._fields else "ansibrightblack"  # new in 3.0.51
 STYLE = Style.from_dict(
@@ -52,24 +53,26 @@ class EndedLine(Exception):
 
 
 class Line:
-    """Reads messages. `status` is the text below the line, `candidates` what Tab offers, `ready` is called once shown."""
+    """Reads messages. `prompt` stands before them, `status` is the text below, `candidates` what Tab offers; `ready`
+    is called once shown."""
 
     def __init__(
         self,
         app: App,
         *,
+        prompt: Callable[[], str],
         status: Callable[[], str],
         candidates: Candidates,
         ready: Callable[[], None],
     ) -> None:
         self._folds = Folds()
         self._status, self._ready = status, ready
-        self._given = ""
+        self._given, self._selected = "", True
         history = InputHistory(
             state_dir(app.environ) / "history", whole=self._folds.unfold, trouble=app.warn
         )
         self._session: PromptSession[str] = PromptSession(
-            [("class:prompt", PROMPT)],
+            lambda: [("class:prompt", prompt())],
             multiline=True,
             prompt_continuation=FURTHER,
             history=history,
@@ -96,17 +99,27 @@ class Line:
         Vt100Parser(pressed.append).feed_and_flush(keys)
         store_typeahead(self._session.app.input, pressed)
 
-    def put_back(self, text: str) -> None:
-        """Have this in the next line, selected: Enter sends it, an arrow edits it, anything typed replaces it."""
-        self._given = text
+    def put_back(self, text: str, *, selected: bool = True) -> None:
+        """Have this in the next line. Selected, Enter sends it, an arrow edits it, anything typed replaces it."""
+        self._given, self._selected = text, selected
+
+    @property
+    def pasted(self) -> str:
+        """What of the line that was read last was not typed."""
+        return "\n".join(self._folds.pasted)
+
+    def redraw(self) -> None:
+        """Show the status anew; fit to be called from another thread."""
+        self._session.app.invalidate()
 
     def read(self) -> str:
         """What was sent. KeyboardInterrupt for Ctrl-C on an empty line, EOFError for Ctrl-D, EndedLine."""
         self._folds.clear()
         given, self._given = self._folds.fold(self._given), ""
+        select = self._select if given and self._selected else None
         with self._heeding_signals() as came:
             try:
-                text = self._session.prompt(default=given, pre_run=self._select if given else None)
+                text = self._session.prompt(default=given, pre_run=select)
             except (EOFError, OSError):  # the terminal went with the signal
                 if came:
                     raise EndedLine(came[0]) from None
@@ -122,7 +135,10 @@ class Line:
         buffer.cursor_position = len(buffer.text)
 
     def _toolbar(self) -> str:
-        return fit(self._status(), self._session.app.output.get_size().columns - 1)
+        room = self._session.app.output.get_size().columns - 1
+        status = fit(self._status(), room)
+        blanks = room - cells(status) - cells(EDITOR_KEY)
+        return status + " " * blanks + EDITOR_KEY if blanks > 2 else status
 
     def _shown(self, _: object) -> None:
         self._session.app.after_render -= self._shown

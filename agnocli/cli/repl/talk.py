@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from agnocli.agent.models.late import LateModel
 from agnocli.agent.models.providers import ECHO, ModelSpec, find_provider
 from agnocli.agent.runner import Conversation
+from agnocli.agent.settings import ChatSettings
 from agnocli.cli import chatting
 from agnocli.cli.chatting import ChatOptions
 from agnocli.cli.context import App
 from agnocli.cli.render.text import fit, one_line
+from agnocli.errors import AgnoCLIError, UsageError
 
 if TYPE_CHECKING:
+    from agnocli.agent.tools import Tool
     from agnocli.records import SessionInfo
 
 SHORT = 8
@@ -24,7 +27,8 @@ SHORT = 8
 class Talk:
     """Starts with the session that the flags name, or a new one.
 
-    `stored` says whether the session is in the backend, as far as is known here.
+    `stored` says whether the session is in the backend, as far as is known here; `context` how many tokens the next
+    request is likely to have, where that is known.
     """
 
     def __init__(
@@ -42,6 +46,8 @@ class Talk:
             self.backend, session_id, self.stored = found
             self.backend_name = app.backend_name() if options.save else "not saved"
             self.conversation = self._conversation(session_id)
+        self.context: int | None = None
+        self._all_tools, self._off = self.settings.tools, set[str]()
         if self.stored:
             self._take_up(options)
 
@@ -76,8 +82,7 @@ class Talk:
     @property
     def label(self) -> str:
         """The session in a word."""
-        short = self.session_id if len(self.session_id) <= 3 * SHORT else self.session_id[:SHORT]
-        return one_line(self.name or short)
+        return one_line(self.name or short(self.session_id))
 
     @property
     def model(self) -> str:
@@ -93,10 +98,24 @@ class Talk:
 
     @property
     def status(self) -> str:
-        return f"{one_line(self.backend_name)} · {fit(self.label, 3 * SHORT)} · {self.model}"
+        parts = [one_line(self.backend_name), fit(self.label, 3 * SHORT), self.model]
+        if self.context is not None:
+            parts.append(f"~{_thousands(self.context)} tokens")
+        return " · ".join(parts)
+
+    def measure(self) -> None:
+        """Estimate the next request anew. A toolbar is no place for an error: the next turn tells it."""
+        from agnocli.agent.outlook import estimated
+
+        try:
+            self.context = (
+                estimated(self.conversation.outlook(None)[0]) if self.stored else 0
+            ) or None
+        except AgnoCLIError:
+            self.context = None
 
     def new(self, name: str | None) -> None:
-        self.name, self.stored = name, False
+        self.name, self.stored, self.context = name, False, None
         self.conversation = self._conversation(str(uuid.uuid4()))
 
     def switch(self, reference: str) -> None:
@@ -131,6 +150,61 @@ class Talk:
     def set_system(self, text: str | None) -> None:
         self._set(system=text)
 
+    def restored(self, settings: ChatSettings) -> None:
+        """Ask as before."""
+        self.settings = self.conversation.settings = settings
+
+    def tools(self) -> list[tuple[Tool, bool]]:
+        """Every tool there is, and whether it is offered to the model."""
+        from agnocli.agent.tools import toolbox
+
+        return [(one, one.name not in self._off) for one in toolbox(self._all_tools).values()]
+
+    def switch_tool(self, name: str, *, on: bool) -> None:
+        """UsageError when there is none of this name."""
+        known = [tool for tool, _ in self.tools()]
+        if name not in [tool.name for tool in known]:
+            names = ", ".join(tool.name for tool in known)
+            raise UsageError(f"no tool {name!r}", hint=f"there are: {names}" if names else None)
+        self._off = self._off - {name} if on else self._off | {name}
+        self._set(tools=tuple(one for one in known if one.name not in self._off))
+
+    def state(self) -> dict[str, Any]:
+        """What the next turn begins with."""
+        return self.conversation.state()
+
+    def set_state(self, key: str, value: Any) -> None:
+        """At once where the session is stored, else with its first turn."""
+        from agnocli import codec
+        from agnocli.sessions.state import set_value
+
+        if self.stored:
+            set_value(self.backend, self.session_id, key, codec.encode(value))
+        else:
+            self.conversation.coming[key] = value
+
+    def unset_state(self, key: str) -> None:
+        """UsageError for a key that only the configuration sets, StateKeyNotFoundError for one that is not there."""
+        from agnocli.sessions.state import unset_value
+
+        if self.stored:
+            unset_value(self.backend, self.session_id, key)
+        elif key in self.conversation.coming:
+            del self.conversation.coming[key]
+        else:
+            raise UsageError(
+                f"nothing sets {key!r} but the configuration, if anything", hint="/state shows all"
+            )
+
     def _set(self, **changes: object) -> None:
         self.settings = msgspec.structs.replace(self.settings, **changes)
         self.conversation.settings = self.settings
+
+
+def short(session_id: str) -> str:
+    """As much of an id as is typed: its beginning where it is long."""
+    return session_id if len(session_id) <= 3 * SHORT else session_id[:SHORT]
+
+
+def _thousands(number: int) -> str:
+    return f"{number / 1000:.1f}k" if number >= 1000 else str(number)

@@ -30,6 +30,7 @@ BLOB = "runs"
 """Where Agno 2 kept the runs of a session."""
 MAX_BYTES, MAX_DEPTH = 16 * 1024 * 1024, 100
 KINDS = ("agent", "team", "workflow")
+_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 
 CAPABILITIES = Capabilities(
     writes_beside=True,
@@ -84,7 +85,12 @@ def run_fields(run: Run) -> dict[str, Any]:
 def value_of(document: Document) -> Any:
     """OverflowError for an integer that no number of BSON is."""
     value = codec.decode(document)
-    return _with_doubles(value) if codec.has_long_integer(document) else value
+    return _with_doubles(value) if _has_long_integer(document) else value
+
+
+def _has_long_integer(document: bytes) -> bool:
+    """Whether so many digits stand together that they may be an integer past 64 bit."""
+    return b"0" * 19 in document.translate(_DIGITS)
 
 
 def _with_doubles(value: Any) -> Any:

@@ -1,8 +1,11 @@
 # mypy: ignore-errors
 """Agents as applications build them."""
 
+from base64 import b64decode
+
 from agno.agent import Agent
 from agno.db.sqlite import SqliteDb
+from agno.media import Image
 from agno.models.openai.like import OpenAILike
 
 
@@ -35,12 +38,17 @@ def make(db_file, base_url, tools=(), **options):
     )
 
 
-def run(db_file, base_url, session_id, prompts, user_id=None, run_options=None, **options):
-    """One run a prompt, on one agent; what each returned."""
+def run(
+    db_file, base_url, session_id, prompts, user_id=None, run_options=None, pictures=(), **options
+):
+    """One run a prompt, on one agent; what each returned. Pictures, in base64, go with each prompt."""
     agent = make(db_file, base_url, **options)
+    more = dict(run_options or {})
+    if pictures:
+        more["images"] = [Image(content=b64decode(one), mime_type="image/png") for one in pictures]
     done = []
     for prompt in prompts:
-        output = agent.run(prompt, session_id=session_id, user_id=user_id, **(run_options or {}))
+        output = agent.run(prompt, session_id=session_id, user_id=user_id, **more)
         done.append(output.to_dict())
     return done
 
