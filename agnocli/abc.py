@@ -251,7 +251,7 @@ class Searched(Protocol):
     """A backend whose own bytes can be searched for what should not be there."""
 
     def traces(self, ids: Collection[str]) -> Traces:
-        """Where ids of sessions and runs still stand, in records or outside of them."""
+        """Where ids of sessions and runs still stand, in records or outside of them: the first few that do."""
 
 
 @runtime_checkable

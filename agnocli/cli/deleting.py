@@ -123,7 +123,8 @@ def remove(app: App, backend: Backend, ids: Sequence[str], *, purge: bool = Fals
     while chunk := list(islice(waiting, CHUNK)):
         gone = delete_present(backend, list(_unchanged(backend, chunk, digests)))
         removed.deleted += gone
-        removed.changed += [one for one in chunk if one not in gone]
+        left = [one for one in chunk if one not in gone]
+        removed.changed += [one.session.session_id for one in backend.read(left)]
     if removed.changed:
         trash.drop(str(path), removed.changed)
     return removed

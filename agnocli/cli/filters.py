@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from typer.core import TyperOption
@@ -13,18 +13,6 @@ from agnocli.cli.context import not_empty
 from agnocli.cli.options import Command, check_text
 from agnocli.cli.times import moment
 from agnocli.errors import UsageError
-
-User = Annotated[str | None, typer.Option("--user", "-u", help="Of this user.")]
-Agent = Annotated[str | None, typer.Option("--agent", help="Of this agent.")]
-Team = Annotated[str | None, typer.Option("--team", help="Of this team.")]
-Type = Annotated[str | None, typer.Option("--type", help="agent, team or workflow.")]
-Since = Annotated[str | None, typer.Option("--since", help="36h, 7d, 2026-01-31.")]
-Until = Annotated[str | None, typer.Option("--until", help="Before that time.")]
-Name = Annotated[str | None, typer.Option("--name", metavar="GLOB", help="Named so.")]
-Tag = Annotated[str | None, typer.Option("--tag", help="With this tag.")]
-Status = Annotated[str | None, typer.Option("--status", help="Of the last run.")]
-Model = Annotated[str | None, typer.Option("--model", help="Model id.")]
-
 
 _GIVEN = "agnocli.filters"
 
@@ -71,58 +59,25 @@ def query(
 ) -> SessionQuery:
     """What the filters of a `Filtered` command mean. An empty one is an error, never "all"."""
     given: dict[str, str] = context.meta.get(_GIVEN, {})
-    names = ("user", "agent", "team", "since", "until", "name", "tag", "status", "model")
-    chosen = {name: given.get(name) for name in names}
-    return query_of(text=text, sort=sort, type_=given.get("type"), **chosen)
-
-
-def query_of(
-    *,
-    text: str | None = None,
-    user: str | None,
-    agent: str | None,
-    team: str | None,
-    type_: str | None,
-    since: str | None,
-    until: str | None,
-    name: str | None,
-    tag: str | None,
-    status: str | None,
-    model: str | None,
-    sort: Sort = Sort.UPDATED,
-) -> SessionQuery:
-    """The query of these filters. An empty one is an error, never "all"."""
-    given = {
-        "QUERY": text,
-        "--user": user,
-        "--agent": agent,
-        "--team": team,
-        "--type": type_,
-        "--name": name,
-        "--tag": tag,
-        "--status": status,
-        "--model": model,
-        "--since": since,
-        "--until": until,
-    }
-    for flag, value in given.items():
-        if value is not None:
-            not_empty(value, flag)
-    if type_ not in (None, "agent", "team", "workflow"):
-        raise UsageError(f"--type {type_}: no such type", hint="agent, team or workflow")
-    now = time.time()
+    for name, value in given.items():
+        not_empty(value, f"--{name}")
+    if text is not None:
+        not_empty(text, "QUERY")
+    kind, now = given.get("type"), time.time()
+    if kind not in (None, "agent", "team", "workflow"):
+        raise UsageError(f"--type {kind}: no such type", hint="agent, team or workflow")
     return SessionQuery(
         text=text,
-        user_id=user,
-        agent_id=agent,
-        team_id=team,
-        session_type=type_,
-        since=moment(since, now),
-        until=moment(until, now),
-        name=name,
-        tag=tag,
-        status=status.upper() if status else None,
-        model=model,
+        user_id=given.get("user"),
+        agent_id=given.get("agent"),
+        team_id=given.get("team"),
+        session_type=kind,
+        since=moment(given.get("since"), now),
+        until=moment(given.get("until"), now),
+        name=given.get("name"),
+        tag=given.get("tag"),
+        status=given["status"].upper() if "status" in given else None,
+        model=given.get("model"),
         sort=sort,
     )
 

@@ -94,15 +94,18 @@ def _put_back(
     trash: Trash, file: str, ids: set[str], backend: Backend
 ) -> Iterator[str | AgnoCLIError]:
     """What was read again and is the same leaves the trash."""
-    back = set[str]()
+    back, lost = set[str](), {*ids}
     try:
         for batch in _batches(trash.file(file), ids):
+            lost -= {one.session.session_id for one in batch}
             failed = _write(backend, batch)
             yield from failed.values()
             kept = [one for one in batch if one.session.session_id not in failed]
             _prove(backend, kept, trash.file(file))
             back |= {one.session.session_id for one in kept}
             yield from sorted(one.session.session_id for one in kept)
+        for session_id in sorted(lost):
+            yield SessionNotFoundError(session_id, hint=f"{file} does not hold it any more")
     finally:
         trash.drop(file, back)
 

@@ -59,7 +59,7 @@ class Trash:
         """
         digests: dict[str, str] = {}
         with _not_deleted(), telling(str(self.folder)):
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._make()
             moment = time.time()
             path = self.folder / f"{_stamp(moment)}-{token_hex(4)}{BUNDLE}"
             with _Index(path) as index:
@@ -99,8 +99,11 @@ class Trash:
     def forget(self, address: str, session_ids: Collection[str]) -> None:
         """Leave nothing of these sessions of a backend, nor of what was once restored."""
         for index in list(self._indexes()):
-            if _head(index)["backend"] == address and _bundle(index).exists():
-                self._rewrite(_bundle(index), session_ids)
+            if _head(index)["backend"] == address:
+                if _bundle(index).exists():
+                    self._rewrite(_bundle(index), session_ids)
+                if any(row["session_id"] in session_ids for row in _rows(index)):
+                    self.drop(str(_bundle(index)), session_ids)
 
     def empty(self, before: float | None = None) -> int:
         """Remove deletions, or only those of before a moment, and what broken-off ones left; returns how many files."""
@@ -113,6 +116,13 @@ class Trash:
             for path in list(self._leftovers(before)):
                 path.unlink(missing_ok=True)
         return count
+
+    def _make(self) -> None:
+        """So that it is there after a power cut, too."""
+        if not self.folder.is_dir():
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for above in (self.folder.parent, self.folder.parent.parent):
+                sync_folder(above)
 
     def _indexes(self) -> Iterator[Path]:
         yield from sorted(self.folder.glob(f"*{INDEX}"), reverse=True)
@@ -132,11 +142,7 @@ class Trash:
             file = open_file(str(path), force=True, restart=True)
             if not any(one.session.session_id in session_ids for _, one in file.scan()):
                 return
-            left = (one for _, one in file.scan(wanted=lambda one: one not in session_ids))
-            if not file.write(left).written:
-                _remove(_index(path))
-                return
-        self.drop(str(path), session_ids)
+            file.write(one for _, one in file.scan(wanted=lambda one: one not in session_ids))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from agnocli import codec
-from agnocli.abc import Backend, SessionQuery
+from agnocli.abc import Backend, Erasing, SessionQuery
 from agnocli.db.sql import reading
 from agnocli.db.sql.inserting import PART_BYTES
 from agnocli.db.sql.store import SQLStore
@@ -592,3 +592,35 @@ def test_closing_leaves_no_connection(place: Place) -> None:
         next(half_read)
         half_read.close()  # type: ignore[attr-defined]
     # the place looks for what is left when it is closed
+
+
+def test_an_erasure_vacuums_both_tables(tmp_path: Path) -> None:
+    place = Place("postgres", tmp_path)
+    with closing(place.harness), place.open() as backend:
+        assert isinstance(backend, Erasing)
+        backend.write([sample_bundle("a"), sample_bundle("b")])
+        with backend.erasing():
+            backend.delete(["a"])
+        tables = f"FROM pg_stat_user_tables WHERE schemaname = '{place.schema}'"
+        vacuumed = place.execute(f"SELECT relname {tables} AND vacuum_count > 0")
+        assert sorted(vacuumed) == [("agno_runs",), ("agno_sessions",)]
+
+
+def test_a_user_who_may_not_vacuum_may_erase(tmp_path: Path) -> None:
+    place = Place("postgres", tmp_path)
+    name = f"u{place.schema[8:]}"
+    with closing(place.harness), place.open() as backend:
+        backend.write([sample_bundle("a"), sample_bundle("b")])
+        place.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x'")
+        place.execute(f"GRANT USAGE ON SCHEMA {place.schema} TO {name}")
+        rights = "SELECT, INSERT, UPDATE, DELETE"
+        place.execute(f"GRANT {rights} ON ALL TABLES IN SCHEMA {place.schema} TO {name}")
+        try:
+            with place.open(f"{url_scheme(place)}://{name}:x@{place.server}/postgres") as user:
+                assert isinstance(user, Erasing)
+                with user.erasing():
+                    user.delete(["a"])
+            assert list(backend.ids()) == ["b"]
+        finally:
+            place.execute(f"DROP OWNED BY {name}")
+            place.execute(f"DROP ROLE {name}")

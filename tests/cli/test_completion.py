@@ -107,6 +107,16 @@ def test_sessions_are_those_of_the_backend_on_the_line(agno: Agno) -> None:
     assert asked(agno, *line) == ["elsewhere", "Tea"]
 
 
+def test_deleted_sessions_are_offered_where_they_can_be_restored(three: Agno) -> None:
+    three("sessions", "delete", "aaaa-1", "--yes")
+    assert asked(three, "sessions", "restore", "") == ["aaaa-1"]
+    assert "aaaa-1" not in asked(three, "sessions", "inspect", "")
+    assert asked(three, "sessions", "state", "") == ["get", "set", "unset"]
+    assert asked(three, "sessions", "state", "get", "bb") == ["bbbb-1"]
+    assert "--older-than" in asked(three, "sessions", "prune", "--o")
+    assert "--tag" in asked(three, "sessions", "prune", "--ta")
+
+
 def test_the_other_session_of_a_difference_is_completed(three: Agno) -> None:
     assert asked(three, "sessions", "inspect", "aaaa-1", "--diff", "cc") == ["cccc-1"]
 

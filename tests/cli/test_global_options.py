@@ -308,3 +308,26 @@ def test_no_command_of_ours_has_a_name_of_agnoctls(agno: Agno) -> None:
     assert set(app.COMMANDS).isdisjoint(app.AGNOCTL)
     theirs = {"connect", "disconnect", "create", "status", "up", "down", "restart", "tokens"}
     assert set(app.AGNOCTL) == theirs
+
+
+FILTERED = ("list", "search", "export", "delete", "prune", "summarize", "stats", "verify", "tag")
+
+
+@pytest.mark.parametrize("command", FILTERED)
+def test_commands_over_many_sessions_take_the_same_filters(agno: Agno, command: str) -> None:
+    out = agno("sessions", command, "--help").out
+    shown = out.partition("\nFilters:\n")[2]
+    for name in ("--user", "--agent", "--since", "--until", "--name", "--tag", "--status"):
+        assert name in shown
+    # who writes the summaries
+    assert ("--model" in shown) == (command != "summarize")
+
+
+@pytest.mark.parametrize("command", FILTERED)
+@pytest.mark.parametrize("value", ["--user=", "--since=whenever", "--type=robot", "--name= "])
+def test_a_filter_that_means_nothing_is_refused_everywhere(
+    agno: Agno, command: str, value: str
+) -> None:
+    more = {"search": ["x"], "prune": ["--empty"], "summarize": ["-m", "echo"]}
+    ran = agno("sessions", command, *more.get(command, []), value)
+    assert ran.error[0] == 2

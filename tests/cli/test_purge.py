@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from agnocli.cli.repl.rewind import take_back
+from agnocli.cli.trash import Trash
 from agnocli.db.sqlite import SqliteDb
 from agnocli.sessions.undone import journal
 from agnocli.testing.records import document, sample_bundle
@@ -205,6 +207,20 @@ def test_a_purge_that_was_broken_off_is_done_again(kept: Agno) -> None:
     assert kept("sessions", "delete", "third", "--purge", "--yes").status == 0
     assert kept("sessions", "trash", "list", "-o", "ids").lines == []
     assert kept("sessions", "delete", "third", "--purge", "--yes").error[0] == 3
+
+
+def test_what_a_broken_off_purge_left_in_the_trash_is_told_and_goes(kept: Agno) -> None:
+    kept("sessions", "delete", SECRET, "other", "--yes")
+    real = Trash.drop
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(Trash, "drop", lambda *_: 1 / 0)
+        Trash(os.environ).forget(str(kept.database), [SECRET])
+    assert Trash.drop is real
+    assert sorted(kept("sessions", "trash", "list", "-o", "ids").lines) == [SECRET, "other"]
+    assert "does not hold it" in kept("sessions", "restore", SECRET).hint
+    assert kept("sessions", "delete", SECRET, "--purge", "--yes").status == 0
+    assert kept("sessions", "trash", "list", "-o", "ids").lines == ["other"]
+    assert files_with(kept, SECRET) == []
 
 
 def test_a_short_id_is_not_looked_for_in_bytes(tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ from agnocli.layout.standing import standing
 
 _BESIDE = ("", "-wal", "-journal")
 
+TOLD = 10
+"""Ids that are looked for in all records, if they stand in the files."""
+
 Open = Callable[[], sqlite3.Connection]
 
 
@@ -59,11 +62,9 @@ def traces(path: Path, opened: Open, ids: Collection[str]) -> Traces:
     files = [Path(f"{path}{more}") for more in _BESIDE]
     places = [one for one in files if one.exists()]
     found = {one for file in places for one in standing(file, ids)}
+    told = [one for one in ids if one in found][:TOLD]
     with closing(opened()) as connection:
-        named = {
-            one: tuple(_naming(connection, one.encode("utf-8", "surrogatepass")))
-            for one in sorted(found)
-        }
+        named = {one: tuple(_naming(connection, one)) for one in told}
     return Traces(
         places=tuple(map(str, places)),
         named={one: columns for one, columns in named.items() if columns},
@@ -71,8 +72,9 @@ def traces(path: Path, opened: Open, ids: Collection[str]) -> Traces:
     )
 
 
-def _naming(connection: sqlite3.Connection, raw: bytes) -> Iterator[str]:
+def _naming(connection: sqlite3.Connection, session_id: str) -> Iterator[str]:
     """Columns of records, of whatever program, that hold it."""
+    raw = session_id.encode("utf-8", "surrogatepass")
     tables = connection.execute(
         "SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c"
         " WHERE m.type = 'table' AND m.sql NOT LIKE 'CREATE VIRTUAL %'"
