@@ -12,6 +12,7 @@ import msgspec
 
 from agnocli import codec
 from agnocli.abc import Capabilities
+from agnocli.layout.weight import session_bytes
 from agnocli.records import (
     NULL,
     RUN_COLUMNS,
@@ -96,7 +97,7 @@ class Comparison:
     def __init__(self, one: SessionBundle, copy: SessionBundle, can: Capabilities) -> None:
         self._can = can
         self.respelled: set[str] = set()
-        self.runs = self.bytes = 0
+        self.runs, self.bytes = 0, session_bytes(one.session)
         self.difference = self._session(one.session, copy.session) or self._all_runs(one, copy)
 
     def _all_runs(self, one: SessionBundle, copy: SessionBundle) -> str | None:
