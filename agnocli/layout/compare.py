@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from agnocli import codec
+from agnocli import canonical
 from agnocli.abc import Capabilities
 from agnocli.layout.weight import session_bytes
 from agnocli.records import (
@@ -74,7 +74,7 @@ class BundleDigest:
         extra = sorted((name, repr(value)) for name, value in record.extra.items())
         self._hash.update(repr((plain, extra)).encode("utf-8", "surrogatepass"))
         found: list[Document | None] = [getattr(record, name) for name in documents]
-        self._hash.update(codec.digest(found).encode("ascii"))
+        self._hash.update(canonical.digest(found).encode("ascii"))
 
 
 _pack = msgspec.msgpack.Encoder(enc_hook=repr)
@@ -137,7 +137,7 @@ class Comparison:
         if not self._can.keeps_null_kind and {one, other} == {None, NULL}:
             self.respelled.add("null_kind")
             return True
-        if one is None or other is None or not codec.same(one, other):
+        if one is None or other is None or not canonical.same(one, other):
             return False
         self.respelled.add("json_text")
         return True
