@@ -2,7 +2,7 @@
 
 A map, from the bottom up; imports point down and siblings do not see each other:
 
-    errors records codec messages abc      the words: rows, JSON, contracts
+    errors records codec messages abc      the words: rows, JSON, contracts; canonical: values apart from their spelling
     config                                 which backends, agents and models there are
     layout                                 Agno's storage as pure functions
     run edit secrets                       what a run gives back, what a tool gets; edits of a column; keys in text

@@ -7,9 +7,8 @@ library. One leads out: the text Agno itself writes (ASCII escapes, a blank afte
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -19,7 +18,6 @@ from agnocli.errors import CodecError
 from agnocli.records import Document
 
 _fast = msgspec.json.Decoder()
-_sorted = msgspec.json.Encoder(order="sorted")
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 _compact = msgspec.json.Encoder().encode
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -36,7 +34,6 @@ _NO_STRUCTURE = bytes(byte for byte in range(256) if byte not in b'"[]{}')
 _NO_OPENING = bytes(byte for byte in range(256) if byte not in b"[{")
 _AS_BRACES = bytes.maketrans(b"[]", b"{}")
 _SURROGATE = re.compile(rb"\\(?:u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL)
-_ENDLESS = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{309}")
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)"
 )
@@ -79,14 +76,14 @@ def _long_integer(digits: str) -> int:
 def encode(value: object) -> Document:
     """`value` as Agno writes it. Raises CodecError, naming the path, for what JSON cannot hold."""
     try:
-        return Document(_dumps(value, default=_as_agno).encode("ascii"))
+        return Document(dumps(value, default=_as_agno).encode("ascii"))
     except RecursionError as error:
         raise CodecError("not storable as JSON: nested too deeply") from error
     except (TypeError, ValueError) as error:
         raise CodecError(f"not storable as JSON: {_misfit(value) or error}") from error
 
 
-def _dumps(value: object, **options: Any) -> str:
+def dumps(value: object, **options: Any) -> str:
     try:
         return json.dumps(value, **options)
     except (
@@ -302,39 +299,6 @@ def members(document: Document | None) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def digest(documents: Iterable[Document | None]) -> str:
-    """SHA-256 over values: key order and the spelling of numbers do not count, values and their order do.
-
-    What is not JSON, or nested too deeply to be read, counts byte for byte.
-    """
-    from hashlib import sha256
-
-    hasher = sha256()
-    for document in documents:
-        canonical = b"" if document is None else _canonical(document)
-        hasher.update(len(canonical).to_bytes(8, "big") + canonical)
-    return hasher.hexdigest()
-
-
-def same(one: Document | None, other: Document | None) -> bool:
-    """Whether two documents have one value, as `digest` sees it."""
-    if one == other or one is None or other is None:
-        return one == other
-    return _are_alike(one, other) or _canonical(one) == _canonical(other)
-
-
-def _are_alike(one: Document, other: Document) -> bool:
-    """Whether they have one value and spell their numbers alike, as most copies do: found in half the time."""
-    try:
-        text = _sorted.encode(_fast.decode(one))
-        if text != _sorted.encode(_fast.decode(other)):
-            return False
-    except (msgspec.MsgspecError, UnicodeError, ValueError, OverflowError, RecursionError):
-        return False
-    # a number past all doubles would be encoded as null
-    return b"null" not in text or not (_ENDLESS.search(one) or _ENDLESS.search(other))
-
-
 def is_wellformed(document: bytes) -> bool:
     """Whether this is JSON by the book, of whole characters: no NaN, no half of a surrogate pair."""
     try:
@@ -343,72 +307,13 @@ def is_wellformed(document: bytes) -> bool:
         return False
 
 
-def _canonical(document: Document) -> bytes:
-    """One text for one value. What the fast door refuses it refuses for every spelling of that value."""
-    try:
-        return _sorted.encode(_canonical_fast.decode(document))
-    except (msgspec.MsgspecError, UnicodeError, ValueError, OverflowError, RecursionError):
-        return _canonical_slow(document)
-
-
-def _canonical_slow(document: Document) -> bytes:
-    try:
-        value = _plain(decode(document))
-        return b"\1" + _dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
-    except (CodecError, RecursionError):
-        return b"\0" + document
-
-
-def _plain(value: Any) -> Any:
-    """Numbers in one spelling: 1, 1.0 and 1e0 are the same value."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return _plain_float(value) if isinstance(value, float) else value
-
-
-def _finite(digits: str) -> float | int:
-    value = float(digits)
-    if value.is_integer():
-        return _plain_float(value)
-    if math.isinf(value):  # would be encoded as null
-        raise ValueError(digits)
-    return value
-
-
-_canonical_fast = msgspec.json.Decoder(float_hook=_finite)
-
-
-def _plain_float(value: float) -> float | int:
-    if not value.is_integer():
-        return value
-    return int(value) if abs(value) < 2**53 else _written_integer(value)
-
-
-def double_of(value: int) -> float | None:
-    """The double that a database of decimals writes out as this integer: 1e+23 comes back with 23 zeros."""
-    try:
-        found = float(value)
-    except OverflowError:
-        return None
-    return found if _written_integer(found) == value else None
-
-
-def _written_integer(value: float) -> int:
-    """A big float by its digits: a database that knows decimals only writes 1e23 as one and 23 zeros."""
-    from decimal import Decimal
-
-    return int(Decimal(repr(value)))
-
-
 def pretty(value: object) -> str:
     """For people and `-o json`: two blanks a level, characters as they are, lone surrogates escaped."""
-    text = _dumps(value, indent=2, ensure_ascii=False, default=_as_agno)
+    text = dumps(value, indent=2, ensure_ascii=False, default=_as_agno)
     try:
         text.encode()
     except UnicodeEncodeError:
-        return _dumps(value, indent=2, default=_as_agno)
+        return dumps(value, indent=2, default=_as_agno)
     return text
 
 

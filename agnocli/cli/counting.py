@@ -18,6 +18,7 @@ from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.options import Output
 from agnocli.cli.render.progress import told
 from agnocli.cli.render.table import Column
+from agnocli.cli.render.text import amount
 from agnocli.errors import AgnoCLIError, UsageError
 from agnocli.records import SessionBundle
 from agnocli.sessions.reading import each, listed
@@ -208,7 +209,7 @@ def _say(app: App, found: Statistics, shown: int, *, costs: bool) -> None:
         app.note(line)
     if found.undecodable:
         app.warn(
-            f"{found.undecodable:,} runs cannot be decoded: their tokens are not known; "
+            f"{amount(found.undecodable, 'run')} cannot be decoded: their tokens are not known; "
             "agno sessions verify names them"
         )
 
@@ -235,7 +236,7 @@ def _hidden(found: Statistics, shown: int) -> str:
 def _in_words(total: Group) -> str:
     cost = "" if total.cost is None else f", cost {total.cost:,.4f}"
     return (
-        f"{total.sessions:,} sessions, {total.runs:,} runs, {total.tokens:,} tokens, "
+        f"{amount(total.sessions, 'session')}, {amount(total.runs, 'run')}, {amount(total.tokens, 'token')}, "
         f"{_size(total.bytes)}{cost}"
     )
 

@@ -12,6 +12,7 @@ from agnocli.abc import Backend
 from agnocli.cli.choosing import Choice, infos
 from agnocli.cli.context import App
 from agnocli.cli.exit_status import ExitStatus
+from agnocli.cli.render.text import amount
 from agnocli.cli.session_rows import COLUMNS, row
 from agnocli.errors import SessionConflictError, SessionNotFoundError
 from agnocli.records import SessionInfo
@@ -63,7 +64,7 @@ def _planned(app: App, chosen: Choice, purge: bool) -> int:
         app.json({"deleted": [], "dry_run": True, "would_delete": [*rows]})
         return ExitStatus.OK
     count = app.list(rows, COLUMNS)
-    app.note(f"would delete {_sessions(count)}" if count else "no session matches")
+    app.note(f"would delete {amount(count, 'session')}" if count else "no session matches")
     return ExitStatus.OK
 
 
@@ -101,10 +102,6 @@ def _what(first: Sequence[SessionInfo], count: int) -> str:
 
 def _how(purge: bool) -> str:
     return ", for good: nothing brings it back" if purge else ", into the trash"
-
-
-def _sessions(count: int) -> str:
-    return f"{count:,} session{'s' * (count != 1)}"
 
 
 def remove(app: App, backend: Backend, ids: Sequence[str], *, purge: bool = False) -> Removed:
@@ -174,7 +171,7 @@ def finish(app: App, removed: Removed, *, purge: bool = False) -> int:
 
 def _done(removed: Removed, purge: bool) -> str:
     many = len(removed.deleted) > NAMED
-    what = _sessions(len(removed.deleted)) if many else ", ".join(removed.deleted)
+    what = amount(len(removed.deleted), "session") if many else ", ".join(removed.deleted)
     back = removed.deleted[0] if len(removed.deleted) == 1 else "--last"
     return f"purged {what}" if purge else f"deleted {what}; back with: agno sessions restore {back}"
 

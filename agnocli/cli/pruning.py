@@ -10,6 +10,7 @@ from agnocli.abc import Backend, SessionQuery
 from agnocli.cli.context import App
 from agnocli.cli.deleting import finish, remove
 from agnocli.cli.exit_status import ExitStatus
+from agnocli.cli.render.text import amount
 from agnocli.cli.session_rows import COLUMNS, row
 from agnocli.layout.filter import listed, sort_key
 from agnocli.records import SessionInfo
@@ -73,7 +74,7 @@ def _planned(app: App, going: Pruning) -> int:
     if not count:
         app.note(f"nothing to prune; {_in_words(going)}")
     else:
-        what = f"{count:,} session{'s' * (count != 1)} with {going.runs:,} runs"
+        what = f"{amount(count, 'session')} with {amount(going.runs, 'run')}"
         app.note(f"{what} would go into the trash, with --yes; {_in_words(going)}")
     return ExitStatus.OK
 

@@ -18,6 +18,7 @@ from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.options import Output
 from agnocli.cli.render.progress import Bar
 from agnocli.cli.render.table import Column
+from agnocli.cli.render.text import amount
 from agnocli.sessions.search import Found, Hit, Pattern, SearchQuery, Watcher, indexes, look
 
 if TYPE_CHECKING:
@@ -147,11 +148,13 @@ def tell(app: App, answers: Iterable[Answer], query: SearchQuery, shown: int) ->
     found = [one.found for one in answers]
     total, in_sessions = sum(one.total for one in found), sum(one.in_sessions for one in found)
     if found and not total:
-        where = " and ".join(f"{_sessions(one.found.sessions)} at {one.address}" for one in answers)
+        where = " and ".join(
+            f"{amount(one.found.sessions, 'session')} at {one.address}" for one in answers
+        )
         app.note(f"nothing found in {where}{_advice(query)}")
     if shown < (in_sessions if query.by_session else total):
-        what = _sessions(in_sessions)
-        what = what if query.by_session else f"{total:,} hits in {what}"
+        what = amount(in_sessions, "session")
+        what = what if query.by_session else f"{amount(total, 'hit')} in {what}"
         app.note(f"{shown:,} of {what} shown; more with --all or --limit")
 
 
@@ -163,10 +166,6 @@ def _tell_unreadable(app: App, one: Answer) -> None:
             f"{what} that cannot be decoded {'was' if number == 1 else 'were'} not searched;"
             f" agno sessions inspect {first} --raw -b {one.name} shows what is there"
         )
-
-
-def _sessions(number: int) -> str:
-    return "1 session" if number == 1 else f"{number:,} sessions"
 
 
 def _advice(query: SearchQuery) -> str:
@@ -214,7 +213,7 @@ class Telling(Watcher):
         self._phase = "index"
         if is_new:
             self._app.note(
-                f"building a search index of {self._address}: {_sessions(sessions)} to read"
+                f"building a search index of {self._address}: {amount(sessions, 'session')} to read"
             )
 
     def read(self, done: int, sessions: int | None, size: int) -> None:
@@ -224,9 +223,9 @@ class Telling(Watcher):
         self._bar.show(_Step(self._phase, done, size, sessions))
 
     def refreshed(self, changed: int, gone: int) -> None:
-        parts = [f"{_sessions(changed)} read again"] * bool(changed) + [f"{gone:,} gone"] * bool(
-            gone
-        )
+        parts = [f"{amount(changed, 'session')} read again"] * bool(changed) + [
+            f"{gone:,} gone"
+        ] * bool(gone)
         self._app.note(f"search index of {self._address} refreshed: {', '.join(parts)}")
 
     def waiting(self) -> None:

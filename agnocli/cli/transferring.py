@@ -19,6 +19,7 @@ from agnocli.cli.context import App
 from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.options import Output
 from agnocli.cli.render.table import Column
+from agnocli.cli.render.text import amount
 from agnocli.errors import BackendNotSetUpError, ExistsError, UsageError
 from agnocli.transfer.options import Progress, Shard, TransferOptions, TransferReport
 
@@ -345,8 +346,10 @@ def _say_how_to_mend(app: App, report: TransferReport, quarantine: Path) -> None
 def _in_words(report: TransferReport) -> str:
     read, verified = report.count("read"), report.count("verified").sessions
     proof = f"{verified:,} read again and the same" if verified else "nothing was verified"
-    amount = f"{read.sessions:,} sessions, {read.bytes / 1e6:,.1f} MB, {report.seconds:,.1f} s"
-    return f"{amount}; {proof}"
+    moved = (
+        f"{amount(read.sessions, 'session')}, {read.bytes / 1e6:,.1f} MB, {report.seconds:,.1f} s"
+    )
+    return f"{moved}; {proof}"
 
 
 def _say_what_else(app: App, report: TransferReport) -> None:

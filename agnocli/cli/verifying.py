@@ -24,6 +24,7 @@ from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.options import Output
 from agnocli.cli.render.progress import told
 from agnocli.cli.render.table import Column
+from agnocli.cli.render.text import amount
 from agnocli.errors import AgnoCLIError, ExistsError, SessionNotFoundError
 from agnocli.records import NULL, Run, SessionBundle
 from agnocli.sessions import verify
@@ -84,10 +85,10 @@ def verify_sessions(app: App, wanted: Wanted) -> int:
     if not plan.found:
         app.note("nothing is wrong")
         return ExitStatus.OK
-    app.note(f"{plan.found:,} problems, {plan.fixable:,} of which --fix puts right")
+    app.note(f"{amount(plan.found, 'problem')}, {plan.fixable:,} of which --fix puts right")
     if not wanted.fix or not plan.fixable:
         return ExitStatus.MISMATCH
-    places = f"{plan.fixable:,} problems of {len(plan.session_ids):,} sessions at {backend.address}"
+    places = f"{amount(plan.fixable, 'problem')} of {amount(len(plan.session_ids), 'session')} at {backend.address}"
     if app.options.dry_run:
         app.note(f"would put right {places}")
         return ExitStatus.MISMATCH
@@ -193,7 +194,7 @@ def _left(app: App, backend: Backend, wanted: Wanted, plan: Plan) -> int:
     orphans = _orphans(backend, again) if plan.orphans else ()
     deque(_noted(chain(orphans, problems), again), maxlen=0)
     mended, left = plan.fixable - again.fixable, again.fixable
-    app.note(f"{mended:,} problems are put right" + (f", {left:,} are left" if left else ""))
+    app.note(f"{amount(mended, 'problem')} put right" + (f", {left:,} left" if left else ""))
     return left
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from agnocli import codec
+from agnocli import canonical
 from agnocli.abc import Capabilities
+from agnocli.layout.weight import session_bytes
 from agnocli.records import (
     NULL,
     RUN_COLUMNS,
@@ -73,7 +74,7 @@ class BundleDigest:
         extra = sorted((name, repr(value)) for name, value in record.extra.items())
         self._hash.update(repr((plain, extra)).encode("utf-8", "surrogatepass"))
         found: list[Document | None] = [getattr(record, name) for name in documents]
-        self._hash.update(codec.digest(found).encode("ascii"))
+        self._hash.update(canonical.digest(found).encode("ascii"))
 
 
 _pack = msgspec.msgpack.Encoder(enc_hook=repr)
@@ -96,7 +97,7 @@ class Comparison:
     def __init__(self, one: SessionBundle, copy: SessionBundle, can: Capabilities) -> None:
         self._can = can
         self.respelled: set[str] = set()
-        self.runs = self.bytes = 0
+        self.runs, self.bytes = 0, session_bytes(one.session)
         self.difference = self._session(one.session, copy.session) or self._all_runs(one, copy)
 
     def _all_runs(self, one: SessionBundle, copy: SessionBundle) -> str | None:
@@ -136,7 +137,7 @@ class Comparison:
         if not self._can.keeps_null_kind and {one, other} == {None, NULL}:
             self.respelled.add("null_kind")
             return True
-        if one is None or other is None or not codec.same(one, other):
+        if one is None or other is None or not canonical.same(one, other):
             return False
         self.respelled.add("json_text")
         return True

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import Any
 
-from agnocli import codec
+from agnocli import canonical, codec
 from agnocli.abc import Capabilities
 from agnocli.errors import CodecError, RecordRejectedError
 from agnocli.records import (
@@ -174,7 +174,7 @@ def _misfits(value: Any, can: Capabilities, path: str) -> Iterator[tuple[str, st
 
 def _is_number(value: int) -> bool:
     """Whether 64 bit hold it, as an integer or as a double."""
-    return value in _INT64 or codec.double_of(value) is not None
+    return value in _INT64 or canonical.double_of(value) is not None
 
 
 def _in_key(key: str, can: Capabilities, path: str) -> Iterator[tuple[str, str]]:

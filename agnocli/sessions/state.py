@@ -6,7 +6,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
 
-from agnocli import codec
+from agnocli import canonical, codec
 from agnocli.abc import Backend
 from agnocli.edit import ATTEMPTS, readable
 from agnocli.errors import SessionConflictError, StateKeyNotFoundError
@@ -98,7 +98,7 @@ def _check(session: Session, key: str, members: dict[str, Any], expected: Docume
         return
     if key not in members:
         raise _conflict(session, f"has no {key!r} in its state")
-    if not codec.same(found := Document(bytes(members[key])), expected):
+    if not canonical.same(found := Document(bytes(members[key])), expected):
         text = found.decode("utf-8", "backslashreplace")
         shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
         raise _conflict(session, f"has another value in {key!r}: {shown}")

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from agnocli import codec
+from agnocli import canonical, codec
 from agnocli.abc import Capabilities, Source
 from agnocli.records import NULL, SESSION_DOCUMENTS, Document, Run, Session, SessionBundle
 
@@ -94,7 +94,7 @@ def comparable(record: Record, capabilities: Capabilities) -> Record:
         names = ("run_data",) if isinstance(record, Run) else SESSION_DOCUMENTS
         for name in names:
             if (found := getattr(record, name)) is not None:
-                changes[name] = codec.digest([found]).encode()
+                changes[name] = canonical.digest([found]).encode()
     return replace(record, **changes)
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec.structs import replace
 
-from agnocli import codec
+from agnocli import canonical, codec
 from agnocli.abc import Backend, Capabilities, SessionQuery
 from agnocli.errors import AgnoCLIError, RecordRejectedError, SessionNotFoundError
 from agnocli.records import SESSION_DOCUMENTS, Document, SessionBundle
@@ -87,7 +87,7 @@ def held(hard: Hard, capabilities: Capabilities) -> bool:
 def equal(found: Document | None, wanted: bytes, capabilities: Capabilities) -> bool:
     if capabilities.keeps_json_text or found is None:
         return found == wanted
-    return codec.digest([found]) == codec.digest([Document(wanted)])
+    return canonical.digest([found]) == canonical.digest([Document(wanted)])
 
 
 class ValuesSuite(Suite):

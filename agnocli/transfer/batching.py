@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from operator import attrgetter
 from threading import Condition, Thread
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from agnocli.records import SESSION_DOCUMENTS, Document, Run, Session, SessionBundle
+from agnocli.layout.weight import session_bytes
+from agnocli.records import SessionBundle
 
 L = TypeVar("L", bound="Load")
 
@@ -22,11 +22,8 @@ ROW_BYTES = 300
 """What a row weighs besides its documents."""
 
 
-_documents: Callable[[Session], tuple[Document | None, ...]] = attrgetter(*SESSION_DOCUMENTS)
-
-
 class Load:
-    """A session on its way, weighed. A lazy one has runs that can be read once, and its session's weight alone."""
+    """A session on its way. `bytes` are those of its documents; of a lazy one, whose runs can be read once, not theirs."""
 
     def __init__(self, bundle: SessionBundle) -> None:
         self.bundle = bundle
@@ -35,11 +32,11 @@ class Load:
         self.lazy = not isinstance(bundle.runs, tuple)
         if isinstance(bundle.runs, tuple):
             self.runs = len(bundle.runs)
-            self.bytes += sum([len(run.run_data) for run in bundle.runs]) + ROW_BYTES * self.runs
+            self.bytes += sum([len(run.run_data) for run in bundle.runs])
 
 
 class Parcel(Generic[L]):
-    """Sessions that are handed on together. A lazy one is alone: when its runs were read, it is spent."""
+    """Sessions that are handed on together; `bytes` are what they weigh. A lazy one is alone: when its runs were read, it is spent."""
 
     def __init__(self) -> None:
         self.loads: list[L] = []
@@ -52,7 +49,7 @@ class Parcel(Generic[L]):
 
     def add(self, load: L) -> None:
         self.loads.append(load)
-        self.bytes += load.bytes
+        self.bytes += load.bytes + ROW_BYTES * (1 + load.runs)
         self.rows += 1 + load.runs
         self.lazy = load.lazy
 
@@ -64,14 +61,6 @@ class Parcel(Generic[L]):
     @property
     def full(self) -> bool:
         return self.bytes >= PARCEL_BYTES or len(self.loads) >= PARCEL_SESSIONS
-
-
-def session_bytes(session: Session) -> int:
-    return ROW_BYTES + sum(map(len, filter(None, _documents(session))))
-
-
-def run_bytes(run: Run) -> int:
-    return ROW_BYTES + len(run.run_data)
 
 
 def parcels(loads: Iterator[L]) -> Iterator[Parcel[L]]:

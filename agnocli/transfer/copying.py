@@ -26,6 +26,7 @@ from agnocli.errors import (
 )
 from agnocli.layout.compare import BundleDigest
 from agnocli.layout.portable import misfit
+from agnocli.layout.weight import session_bytes
 from agnocli.records import RawPiece, Run, SessionBundle
 from agnocli.transfer.batching import (
     Load,
@@ -33,8 +34,6 @@ from agnocli.transfer.batching import (
     ReadAhead,
     Sizer,
     batches,
-    run_bytes,
-    session_bytes,
 )
 from agnocli.transfer.beside import Writers
 from agnocli.transfer.ledger import Entry, Ledger
@@ -250,7 +249,7 @@ class _Item(Load):
     def _counted(self, runs: Iterable[Run]) -> Iterator[Run]:
         for run in self._digest.watch(runs):
             self.runs += 1
-            self.bytes += run_bytes(run)
+            self.bytes += len(run.run_data)
             yield run
 
     def misfit(self, sink: Sink) -> tuple[str, str] | None:

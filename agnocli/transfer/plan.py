@@ -11,8 +11,9 @@ import msgspec
 from agnocli.abc import ConflictPolicy, Source
 from agnocli.errors import AgnoCLIError
 from agnocli.layout.portable import misfit
+from agnocli.layout.weight import session_bytes
 from agnocli.records import SessionBundle
-from agnocli.transfer.batching import Load, Parcel, ReadAhead, run_bytes, session_bytes
+from agnocli.transfer.batching import Load, Parcel, ReadAhead
 from agnocli.transfer.engine import check_ends, ids_of, others, total
 from agnocli.transfer.idset import IdSet
 from agnocli.transfer.options import (
@@ -113,7 +114,7 @@ class _Planner:
         def counting() -> Iterator[Any]:
             for run in adapted.runs:
                 counted.runs += 1
-                counted.bytes += run_bytes(run)
+                counted.bytes += len(run.run_data)
                 yield run
 
         try:

@@ -6,10 +6,12 @@ AGNOCLI_BENCH_COMMANDS_SESSIONS sets the number of sessions (10,000 unless set),
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from typing import NamedTuple
@@ -54,6 +56,9 @@ COMMANDS = [
 ]
 
 
+STATUSES = {"doctor": (0, 1), "verify": (0, 10)}
+"""By the last word: a layout that is mixed, or a machine, may give cause for remarks."""
+
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -83,6 +88,8 @@ def store(
     with place("it", request.param, tmp_path_factory.mktemp(request.param)) as here:
         with here.open() as backend:
             name = fill(backend)
+            if here.kind == "sqlite":
+                make_old(Path(backend.address.removeprefix("sqlite:///")), SESSIONS // 10)
         yield here, name
 
 
@@ -99,6 +106,18 @@ def fill(backend: Backend) -> str:
             found = []
     backend.write(found)
     return middle
+
+
+def make_old(file: Path, number: int) -> None:
+    """So many sessions as Agno 2 keeps them: their runs in the session's own row."""
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("ALTER TABLE agno_sessions ADD COLUMN runs JSON")
+        some = f"SELECT session_id FROM agno_sessions ORDER BY session_id LIMIT {number}"
+        runs = "SELECT json_group_array(json(run_data)) FROM agno_runs AS r WHERE r.session_id = s.session_id"
+        connection.execute(
+            f"UPDATE agno_sessions AS s SET runs = ({runs}) WHERE session_id IN ({some})"
+        )
+        connection.execute(f"DELETE FROM agno_runs WHERE session_id IN ({some})")
 
 
 def bundle(session: Session) -> SessionBundle:
@@ -147,7 +166,7 @@ def test_every_command_speaks_soon_and_stays_small(
             print(
                 f"{' '.join(command):<60} first {found.first_s:6.2f} s, whole {found.whole_s:6.2f} s, {found.peak_mb:4.0f} MB"
             )
-            assert found.status in (0, 1 if command == ("doctor",) else 0), (command, found.said)
+            assert found.status in STATUSES.get(command[-1], (0,)), (command, found.said)
             if found.first_s > FIRST_S.get(here.kind, 1.0) or found.peak_mb > MOST_MB:
                 slow.append((command, found))
     assert slow == []

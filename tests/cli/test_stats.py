@@ -167,7 +167,7 @@ def test_one_bad_row_breaks_nothing_and_is_told(small: Agno) -> None:
         )
     ran = small("sessions", "stats", "-o", "json")
     assert (ran.json[0]["runs"], ran.json[0]["tokens"]) == (3, 60)
-    assert "1 runs cannot be decoded" in ran.err
+    assert "1 run cannot be decoded" in ran.err
     assert ran.status == 0
 
 

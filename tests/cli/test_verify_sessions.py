@@ -248,7 +248,7 @@ def test_what_cannot_be_decoded_is_told_and_kept(agno: Agno) -> None:
     assert details[2][1].startswith("run_data: not JSON")
     ran = agno("sessions", "verify", "--fix", "-y")
     assert ran.status == 9
-    assert "1 problems are put right" in ran.err
+    assert "1 problem put right" in ran.err
     assert agno.rows("SELECT run_data FROM agno_runs WHERE session_id = 's'") == [("{broken",)]
 
 
@@ -323,7 +323,7 @@ def test_a_dry_run_a_no_and_nobody_to_ask_change_nothing(agno: Agno) -> None:
     before = fingerprint(agno.home)
     ran = agno("sessions", "verify", "--fix", "-n")
     assert ran.status == 10
-    assert "would put right 1 problems of 1 sessions" in ran.err
+    assert "would put right 1 problem of 1 session" in ran.err
     refused = agno.process("sessions", "verify", "--fix", stdin=b"y\n")
     assert refused.status == 11
     assert "--yes" in refused.err
@@ -405,7 +405,7 @@ def test_what_could_not_be_mended_is_told_and_the_others_are(
     ran = agno("sessions", "verify", "--fix", "-y")
     assert ran.status == 9
     assert "warning: bad: it is locked" in ran.err
-    assert "1 problems are put right, 1 are left" in ran.err
+    assert "1 problem put right, 1 left" in ran.err
     assert [run.run_index for run in agno.runs("good")] == [0]
 
 
@@ -415,4 +415,4 @@ def test_on_a_terminal_each_problem_has_its_fix_below(agno: Agno) -> None:
     assert status == 10
     assert lines[0] == "! session s, run_index: of 1 runs 1 behind a gap"
     assert lines[1].startswith("  → --fix numbers")
-    assert lines[2] == "1 problems, 1 of which --fix puts right"
+    assert lines[2] == "1 problem, 1 of which --fix puts right"

@@ -20,7 +20,7 @@ from agnocli.errors import (
     SessionNotFoundError,
     UsageError,
 )
-from agnocli.records import SessionBundle
+from agnocli.records import SESSION_DOCUMENTS, SessionBundle
 from agnocli.testing.base_suite import everything, given
 from agnocli.testing.records import (
     EPOCH,
@@ -553,6 +553,22 @@ def test_a_streamed_session_that_is_refused_is_set_aside_whole(
     changed = move(source, Strict(target, NOTHING_ODD), TransferOptions(on_nul=ValuePolicy.STRIP))
     assert changed.count("verified").sessions == 2
     assert list(target.runs("big"))[-1].run_data == document({"content": "ab"})
+
+
+def test_bytes_are_those_of_the_documents_in_every_count(source: Backend, target: Backend) -> None:
+    source.write(many(5))
+    report = move(source, target)
+    documents = [
+        len(one)
+        for _, (session, runs) in source.scan()
+        for one in (
+            *(getattr(session, name) for name in SESSION_DOCUMENTS),
+            *(run.run_data for run in runs),
+        )
+        if one is not None
+    ]
+    found = {name: report.count(name).bytes for name in ("read", "written", "verified")}
+    assert found == dict.fromkeys(found, sum(documents))
 
 
 def test_progress_counts_only_what_is_there(source: Backend, target: Backend) -> None:

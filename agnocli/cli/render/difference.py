@@ -7,7 +7,7 @@ from difflib import unified_diff
 from typing import Any
 
 from agnocli import codec
-from agnocli.cli.render.text import fit, neutral, one_line
+from agnocli.cli.render.text import amount, fit, neutral, one_line
 from agnocli.cli.render.transcript import BOLD, DIM, RED, Page
 from agnocli.layout.readable import iso
 from agnocli.layout.spoken import Turn
@@ -45,7 +45,7 @@ def _about(stored: Stored) -> str:
 
 
 def _common(found: Difference) -> str:
-    runs = "1 run" if found.common == 1 else f"{found.common:,} runs"
+    runs = amount(found.common, "run")
     if found.same:
         rows = "; what is stored beside them differs" if found.fields else ""
         return f"the same was said in both: {runs}{rows}"

@@ -135,3 +135,8 @@ def age(epoch: object, now: float) -> str:
 def sgr(text: str, codes: str) -> str:
     """`text` in a style of the terminal, given as SGR codes ("1;31"); unchanged without codes."""
     return f"\x1b[{codes}m{text}\x1b[0m" if codes and text else text
+
+
+def amount(number: int, noun: str) -> str:
+    """As in 1 run, 2,000 runs."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -14,7 +14,7 @@ from agnocli.agent.settings import ChatSettings
 from agnocli.cli import chatting
 from agnocli.cli.chatting import ChatOptions
 from agnocli.cli.context import App
-from agnocli.cli.render.text import fit, one_line
+from agnocli.cli.render.text import amount, fit, one_line
 from agnocli.errors import AgnoCLIError, UsageError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Talk:
         info = self._info()
         self.name = info.name if info else None
         if info is not None:
-            runs = "1 run" if info.runs == 1 else f"{info.runs:,} runs"
+            runs = amount(info.runs, "run")
             self.app.note(f"{one_line(info.title or info.session_id)} · {runs} so far")
 
     def _info(self) -> SessionInfo | None:

@@ -18,7 +18,7 @@ from bson.errors import InvalidDocument
 from bson.objectid import ObjectId
 from msgspec.structs import replace
 
-from agnocli import codec
+from agnocli import canonical, codec
 from agnocli.abc import Capabilities
 from agnocli.db._mongo import agno_1
 from agnocli.errors import CodecError, LayoutError, RecordRejectedError
@@ -102,7 +102,7 @@ def _with_doubles(value: Any) -> Any:
     if isinstance(value, list):
         return [_with_doubles(one) for one in value]
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        if (double := codec.double_of(value)) is None:
+        if (double := canonical.double_of(value)) is None:
             raise OverflowError(value)
         return double
     return value

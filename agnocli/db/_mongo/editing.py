@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from pymongo import ReturnDocument, UpdateOne
 from pymongo.client_session import ClientSession
 
-from agnocli import codec
+from agnocli import canonical, codec
 from agnocli.db._mongo import reading
 from agnocli.db._mongo.documents import (
     BLOB,
@@ -133,7 +133,7 @@ def _unchanged(place: Place, session_id: str, expected: Mapping[str, Any]) -> Fi
 def _same(name: str, found: Any, wanted: Any) -> bool:
     if found is None or wanted is None or name not in SESSION_DOCUMENTS:
         return bool(found == wanted)
-    return codec.digest([found]) == codec.digest([wanted])
+    return canonical.digest([found]) == canonical.digest([wanted])
 
 
 def _changed(session_id: str, name: str = "it is not as it was") -> SessionConflictError:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from agnocli import codec
+from agnocli import canonical
 from agnocli.abc import Capabilities
 from agnocli.db._redis import rows
 from agnocli.db._redis.changes import Changes, commit
@@ -322,7 +322,7 @@ def _equal(found: object, wanted: object) -> bool:
     if found == wanted:
         return True
     if isinstance(found, bytes) and isinstance(wanted, bytes):
-        return codec.digest([Document(found)]) == codec.digest([Document(wanted)])
+        return canonical.digest([Document(found)]) == canonical.digest([Document(wanted)])
     return wanted == b"null" and found is None
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from operator import attrgetter
 
 from agnocli.abc import ConflictPolicy
 from agnocli.db.sql import reading, rows, writing
@@ -14,14 +13,12 @@ from agnocli.db.sql.statements import Statements
 from agnocli.layout import conflict
 from agnocli.layout.compare import BundleDigest
 from agnocli.layout.portable import fits
-from agnocli.records import SESSION_DOCUMENTS, Document, Run, Session, SessionBundle
+from agnocli.layout.weight import session_bytes
+from agnocli.records import Run, Session, SessionBundle
 
 CHUNK_SESSIONS, CHUNK_BYTES = 1000, 8 * 2**20
 SMALL_RUN = 2048
 """Bytes. To make an index reads the whole table, which costs more than it saves where documents are larger."""
-
-
-_documents: Callable[[Session], tuple[Document | None, ...]] = attrgetter(*SESSION_DOCUMENTS)
 
 
 def chunks(bundles: Iterable[SessionBundle]) -> Iterator[list[SessionBundle]]:
@@ -37,7 +34,7 @@ def chunks(bundles: Iterable[SessionBundle]) -> Iterator[list[SessionBundle]]:
             yield [SessionBundle(session, chain(taken, rest))]
             continue
         chunk.append(SessionBundle(session, taken))
-        weight += _size(session) + sum([len(run.run_data) for run in taken])
+        weight += session_bytes(session) + sum([len(run.run_data) for run in taken])
         if weight >= CHUNK_BYTES or len(chunk) == CHUNK_SESSIONS:
             yield chunk
             chunk, weight = [], 0
@@ -56,10 +53,6 @@ def _taken(runs: Iterable[Run]) -> tuple[tuple[Run, ...], Iterator[Run] | None]:
         if weight >= PART_BYTES:
             return tuple(taken), left
     return tuple(taken), None
-
-
-def _size(session: Session) -> int:
-    return sum(map(len, filter(None, _documents(session))))
 
 
 def is_of_small_runs(chunk: Sequence[SessionBundle]) -> bool:
