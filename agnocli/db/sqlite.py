@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 from msgspec.structs import replace
 
 from agnocli.abc import Backend, Capabilities, Traces
-from agnocli.db._sqlite import marking
+from agnocli.db._sqlite import inserting, marking
 from agnocli.db.sql.absence import nothing_there
 from agnocli.db.sql.dialect import DBCursor, Dialect, no_check
 from agnocli.db.sql.options import text_options
@@ -142,6 +142,7 @@ DIALECT = Dialect(
     size="LENGTH(CAST({} AS BLOB))",
     marks=marking.checksum,
     begin_write="BEGIN IMMEDIATE",
+    bulk=inserting.insert,
     check=no_check,
     is_duplicate=_is_duplicate,
     is_unfit=_is_unfit,

@@ -143,7 +143,7 @@ class Copier:
             for item in items:
                 if item.is_spent:
                     item.bundle = self._read_again(item.session_id)
-            return sink.write((one.passing() for one in items), policy)
+            return sink.write([one.passing() for one in items], policy)
 
         return patiently(attempt)
 
