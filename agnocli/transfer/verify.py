@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -35,6 +36,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 MISSING = "is missing"
+READERS = 2
+"""Threads that read copies."""
 COMPARED_BYTES = 2 * 2**20
 """That are read of each side before they are compared."""
 
@@ -63,22 +66,19 @@ class Pairs:
         return self._by_digest(wanted)
 
     def _from_source(self, copy: Readable, wanted: Wanted | None) -> Iterator[Verdict]:
-        """While one parcel is compared, the copies of the next one are read."""
-        reading: tuple[Parcel[Load], Future[list[SessionBundle] | None]] | None = None
-        with ThreadPoolExecutor(1, thread_name_prefix="agnocli-read-copy") as reader:
+        """While one parcel is compared, the copies of the next ones are read."""
+        reading: deque[tuple[Parcel[Load], Future[list[SessionBundle] | None]]] = deque()
+        with ThreadPoolExecutor(READERS, thread_name_prefix="agnocli-read-copy") as readers:
             for parcel in self._parcels(self._source, wanted):
+                while reading and (parcel.lazy or len(reading) == READERS):
+                    yield from self._compared(copy, *reading.popleft())
                 if parcel.lazy:
-                    if reading is not None:
-                        yield from self._compared(copy, *reading)
-                    reading = None
                     yield from patiently(partial(self._compare, copy, parcel))
-                    continue
-                begun = reader.submit(patiently, partial(_read_whole, copy, parcel))
-                if reading is not None:
-                    yield from self._compared(copy, *reading)
-                reading = parcel, begun
-            if reading is not None:
-                yield from self._compared(copy, *reading)
+                else:
+                    begun = readers.submit(patiently, partial(_read_whole, copy, parcel))
+                    reading.append((parcel, begun))
+            while reading:
+                yield from self._compared(copy, *reading.popleft())
 
     def _compared(
         self,
