@@ -129,25 +129,25 @@ def told(command: list[str], folder: Path, settings: str) -> Told:
     home = {"HOME": str(folder), "XDG_CONFIG_HOME": "", "XDG_DATA_HOME": "", "XDG_STATE_HOME": ""}
     environment = {**os.environ, **home, "XDG_CACHE_HOME": ""}
     began = time.perf_counter()
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(folder / "peak"), "--no-input", "-b", "it", *command],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         cwd=folder, env=environment,
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert process.stderr is not None
-    first, said = 0.0, b""
-    with DefaultSelector() as both:
-        for stream in (process.stdout, process.stderr):
-            both.register(stream, EVENT_READ)
-        while both.get_map():
-            for key, _ in both.select():
-                some = os.read(key.fd, 65536)
-                if not some:
-                    both.unregister(key.fileobj)
-                first = first or time.perf_counter() - began
-                said = (said + some)[-4000:]
-    status = process.wait()
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        first, said = 0.0, b""
+        with DefaultSelector() as both:
+            for stream in (process.stdout, process.stderr):
+                both.register(stream, EVENT_READ)
+            while both.get_map():
+                for key, _ in both.select():
+                    some = os.read(key.fd, 65536)
+                    if not some:
+                        both.unregister(key.fileobj)
+                    first = first or time.perf_counter() - began
+                    said = (said + some)[-4000:]
+        status = process.wait()
     whole = time.perf_counter() - began
     peak_mb = int((folder / "peak").read_text()) / 1024
     return Told(first, whole, peak_mb, status, said.decode())
