@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from agnocli import codec
 from agnocli.abc import Backend
 from agnocli.db.sqlite import SqliteDb
 from agnocli.records import Session, SessionBundle
-from tests.benchmarks.conftest import RUNS, CpuSeconds
+from tests.benchmarks.conftest import RUNS, CpuSeconds, as_installed
 
 pytestmark = pytest.mark.benchmark
 AGNO = str(Path(sys.executable).parent / "agno")
@@ -59,7 +58,7 @@ def test_the_prompt_is_visible_within_twenty_five_times_python_itself(
 ) -> None:
     def cpu_until_prompt() -> float:
         model = "openai-like:m@http://127.0.0.1:9/v1"
-        environment = {**os.environ, "HOME": str(tmp_path), "TERM": "xterm-256color"}
+        environment = {**as_installed(), "HOME": str(tmp_path), "TERM": "xterm-256color"}
         child = pexpect.spawn(AGNO, ["chat", "-m", model], env=environment, timeout=60)
         try:
             child.expect_exact(b"> ")
