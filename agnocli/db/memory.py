@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Self
 
 from msgspec.structs import replace
 
@@ -22,6 +20,7 @@ from agnocli.abc import (
     Wanted,
     WriteResult,
 )
+from agnocli.closing import Closing
 from agnocli.errors import (
     BackendReadOnlyError,
     RecordRejectedError,
@@ -44,7 +43,7 @@ def open_backend(options: Mapping[str, object], *, name: str, read_only: bool = 
     return MemoryDb(read_only=read_only)
 
 
-class MemoryDb:
+class MemoryDb(Closing):
     address = "memory://"
     capabilities = Capabilities(durable=False, needs_setup=False, keeps_expiry=True)
 
@@ -195,17 +194,6 @@ class MemoryDb:
 
     def close(self) -> None:
         """Nothing to release: what was written stays as long as this object."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _check_writable(self) -> None:
         if self._read_only:

@@ -6,8 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 from bson.raw_bson import RawBSONDocument
@@ -26,6 +25,7 @@ from agnocli.abc import (
     Wanted,
     WriteResult,
 )
+from agnocli.closing import Closing
 from agnocli.config.secrets import masked_url
 from agnocli.db._mongo import agno_1, bulk, editing, listing, marking, orphans, reading, writing
 from agnocli.db._mongo.documents import BLOB, CAPABILITIES, session_bson, to_session
@@ -44,7 +44,7 @@ DATABASE = "agno"
 LOCAL = "mongodb://localhost:27017"
 
 
-class MongoDb:
+class MongoDb(Closing):
     """Agno's MongoDB storage. `db_client` wins over `db_url`, that over `host`; without any it is this machine.
 
     The database is `db_name`, else `agno`, whatever the URL names: that one is only for authentication. Reading makes
@@ -82,17 +82,6 @@ class MongoDb:
         if self._place.has_transactions:
             return replace(CAPABILITIES, max_atomic_bytes=writing.TRANSACTION_BYTES)
         return replace(CAPABILITIES, atomic_batches=False)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self._place.close()

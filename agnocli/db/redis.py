@@ -6,8 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from time import time_ns
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -22,6 +21,7 @@ from agnocli.abc import (
     Wanted,
     WriteResult,
 )
+from agnocli.closing import Closing
 from agnocli.db._redis import agno_1, connecting, marking
 from agnocli.db._redis.apart import BatchApart
 from agnocli.db._redis.batch import Batch
@@ -56,7 +56,7 @@ CAPABILITIES = Capabilities(
 _ON_A_CLUSTER = replace(CAPABILITIES, atomic_batches=False)
 
 
-class RedisDb:
+class RedisDb(Closing):
     """Agno's Redis storage.
 
     `redis_client` wins over `db_url`, that over `host` and `port`. `db_prefix` is taken to the letter as Agno takes it
@@ -115,17 +115,6 @@ class RedisDb:
 
     def close(self) -> None:
         self._server.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # reading
 

@@ -6,8 +6,7 @@ import pickle
 import time
 from collections.abc import Iterator, Sequence
 from tempfile import SpooledTemporaryFile
-from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any
 from uuid import uuid4
 
 import msgspec
@@ -15,6 +14,7 @@ from msgspec.structs import replace
 
 from agnocli import codec
 from agnocli.abc import HELD_BYTES, Backend, Sink
+from agnocli.closing import Closing
 from agnocli.edit import readable
 from agnocli.errors import (
     CodecError,
@@ -63,7 +63,7 @@ class _Mark(msgspec.Struct, frozen=True):
     status: str | None
 
 
-class Beginning:
+class Beginning(Closing):
     """What is to be copied, read as of one moment. `runs` counts it; `last` is its last turn, None where there is none."""
 
     def __init__(self, backend: Backend, session_id: str, at: int | None = None) -> None:
@@ -99,17 +99,6 @@ class Beginning:
             row = self._row(session_id, name, renaming)
         sink.write([SessionBundle(row, self._runs(renaming))])
         return session_id
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self._file.close()

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 
 from agnocli import codec
+from agnocli.closing import Closing
 from agnocli.errors import JobError
 from agnocli.transfer.options import Change, Counts, SetAside
 
@@ -57,7 +57,7 @@ class Entry(msgspec.Struct, frozen=True):
     adapted: bool = False
 
 
-class Ledger:
+class Ledger(Closing):
     """Of one job, held by one process at a time. Without a path it is gone at the end.
 
     JobError when another process works on this job, or the file is another job's.
@@ -223,17 +223,6 @@ class Ledger:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _locked(path: Path) -> int:

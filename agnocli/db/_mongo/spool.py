@@ -9,11 +9,11 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from tempfile import TemporaryFile
-from types import TracebackType
-from typing import IO, NamedTuple, Self
+from typing import IO, NamedTuple
 
 import bson
 
+from agnocli.closing import Closing
 from agnocli.db._mongo.documents import run_bson, session_bson, to_run, to_session
 from agnocli.errors import BackendError
 from agnocli.records import Run, Session, SessionBundle
@@ -31,7 +31,7 @@ class Item(NamedTuple):
     size: int
 
 
-class Spool:
+class Spool(Closing):
     def __init__(self) -> None:
         self._held: list[bytes] = []
         self._file: IO[bytes] | None = None
@@ -89,15 +89,7 @@ class Spool:
         self._file.seek(start)
         return self._file.read(end - start)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         if self._file is not None:
             self._file.close()
 

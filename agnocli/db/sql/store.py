@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from agnocli.abc import (
     BackendReport,
@@ -19,6 +18,7 @@ from agnocli.abc import (
     Wanted,
     WriteResult,
 )
+from agnocli.closing import Closing
 from agnocli.db.sql import (
     batches,
     finding,
@@ -54,7 +54,7 @@ from agnocli.records import (
 Result = TypeVar("Result")
 
 
-class SQLStore:
+class SQLStore(Closing):
     """A `Backend` over Agno's tables. Connections open when first needed; only a write makes tables."""
 
     def __init__(
@@ -92,17 +92,6 @@ class SQLStore:
         if self._can is None:
             self._can = self._dialect.limits(cursor, self._dialect.capabilities)
         return self._can
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def connect(self) -> None:
         with self._connections.reading():

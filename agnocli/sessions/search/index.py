@@ -15,9 +15,9 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from sys import intern
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from agnocli.closing import Closing
 from agnocli.errors import SearchIndexDamagedError, SearchIndexError
 from agnocli.records import SessionBundle
 from agnocli.sessions.search.parts import Part, parts
@@ -53,7 +53,7 @@ def index_path(folder: Path, address: str) -> Path:
     return folder / f"{name}.db"
 
 
-class Index:
+class Index(Closing):
     """Of one backend. One process at a time writes, under `updating`."""
 
     def __init__(self, path: Path) -> None:
@@ -83,15 +83,7 @@ class Index:
             raise SearchIndexDamagedError(f"{self.path} is of another version")
         self.set_fact("format", form)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._db.close()
 
     @contextmanager
