@@ -58,9 +58,11 @@ def _all_parts(
 
     with Bar(app.terminal, quiet=app.options.quiet, events=events(app)) as bar:
         sums = _Sums(bar.show)
-        workers = [_Worker(_command(one, jobs), index, sums) for index, one in enumerate(shards)]
-        with ThreadPoolExecutor(len(workers)) as pool:
+        workers: list[_Worker] = []
+        with ThreadPoolExecutor(len(shards)) as pool:
             try:
+                for index, shard in enumerate(shards):
+                    workers.append(_Worker(_command(shard, jobs), index, sums))
                 running = [pool.submit(worker.run) for worker in workers]
                 while wait(running, LOOK_SECONDS, FIRST_EXCEPTION).not_done:
                     stop()

@@ -16,7 +16,7 @@ from agnocli.cli.context import App, not_empty
 from agnocli.cli.everywhere import Everywhere
 from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.options import Output
-from agnocli.cli.render.progress import told
+from agnocli.cli.render.progress import with_progress
 from agnocli.cli.render.table import Column
 from agnocli.cli.render.text import amount
 from agnocli.errors import AgnoCLIError, UsageError
@@ -120,7 +120,7 @@ def _of_backend(app: App, backend: Backend, name: str, wanted: Wanted, found: St
         return ()
 
     failures = 0
-    ids = told(_ids(backend, wanted), app.terminal, quiet=app.options.quiet)
+    ids = with_progress(_ids(backend, wanted), app.terminal, quiet=app.options.quiet)
     for session_id, error in each(backend, ids, look, lambda *failure: [failure]):
         failures += 1
         if failures <= NAMED:

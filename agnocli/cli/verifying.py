@@ -22,7 +22,7 @@ from agnocli.agent import recovery
 from agnocli.cli.context import App
 from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.options import Output
-from agnocli.cli.render.progress import told
+from agnocli.cli.render.progress import with_progress
 from agnocli.cli.render.table import Column
 from agnocli.cli.render.text import amount
 from agnocli.errors import AgnoCLIError, ExistsError, SessionNotFoundError
@@ -109,7 +109,7 @@ def _problems(app: App, backend: Backend, wanted: Wanted, plan: Plan) -> Iterato
     if wanted.is_everything:
         yield from verify.of_place(backend.inspect())
         yield from _orphans(backend, plan)
-    ids = told(_ids(backend, wanted), app.terminal, quiet=app.options.quiet)
+    ids = with_progress(_ids(backend, wanted), app.terminal, quiet=app.options.quiet)
     yield from each(backend, ids, inspector.problems, verify.unreadable)
 
 

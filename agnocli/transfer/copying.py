@@ -35,12 +35,12 @@ from agnocli.transfer.batching import (
     Sizer,
     batches,
 )
-from agnocli.transfer.beside import Writers
 from agnocli.transfer.ledger import Entry, Ledger
 from agnocli.transfer.options import Change, Counts, SetAside, TransferOptions
 from agnocli.transfer.policies import Adapter
 from agnocli.transfer.reading import UNREADABLE, Reading, noting, patiently, unreadable
 from agnocli.transfer.select import Selection
+from agnocli.transfer.writers import Writers
 
 OUTCOMES = ("written", "identical", "skipped", "replaced")
 

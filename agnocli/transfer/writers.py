@@ -53,7 +53,7 @@ class Writers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """What is being written is waited for, and written down, whatever happened."""
+        """What is being written is waited for, and written down, whatever happened; the first error tells."""
         if self._pool is None:
             return
         self._pool.shutdown(wait=True)

@@ -112,7 +112,7 @@ class _Read(NamedTuple):
     set_aside: int = 0
 
 
-def told(ids: Iterable[str], streams: Streams, *, quiet: bool) -> Iterator[str]:
+def with_progress(ids: Iterable[str], streams: Streams, *, quiet: bool) -> Iterator[str]:
     """Ids of sessions as they are drawn; that it takes a while is told only when it does."""
     began = time.monotonic()
     with ExitStack() as shown:

@@ -12,7 +12,7 @@ AT_ONCE, PARAMETERS = 64, 999
 """Rows of a statement, and the values that every SQLite takes in one."""
 
 
-def insert(cursor: DBCursor, insert: Insert, rows: Iterable[Sequence[Any]]) -> None:
+def insert_rows(cursor: DBCursor, insert: Insert, rows: Iterable[Sequence[Any]]) -> None:
     into, _, row = insert.statement.rpartition(" VALUES ")
     number = max(1, min(AT_ONCE, PARAMETERS // len(insert.columns)))
     many = f"{into} VALUES {', '.join([row] * number)}"
