@@ -179,3 +179,11 @@ def test_an_unknown_session_has_no_context(agno: Agno) -> None:
     agno.store(history())
 
     assert agno("sessions", "context", "coffee", "-m", "echo").error == (3, "no session 'coffee'")
+
+
+@pytest.mark.parametrize(
+    "flags", [("--agent", "shop", "--team", "desk"), ("--model", ""), ("--user", " ")]
+)
+def test_flags_that_chat_refuses_are_refused(configured: Agno, flags: tuple[str, ...]) -> None:
+    configured.store(history())
+    assert configured("sessions", "context", "tea", *flags).error[0] == 2

@@ -15,9 +15,9 @@ import typer
 
 from agnocli import codec
 from agnocli.agent.runner import Conversation
-from agnocli.cli import chatting
+from agnocli.cli import chat_flags, chatting
 from agnocli.cli.chatting import ChatOptions
-from agnocli.cli.context import App, not_empty, run
+from agnocli.cli.context import App, run
 from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.options import Command, Output, application
 from agnocli.cli.render.text import neutral
@@ -50,24 +50,13 @@ def chat(
     continue_: Annotated[
         bool, typer.Option("--continue", "-c", help="Go on with the latest session.")
     ] = False,
-    agent: Annotated[str | None, typer.Option("--agent", "-a", help="A configured agent.")] = None,
-    team: Annotated[str | None, typer.Option("--team", help="A configured team.")] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model", "-m", help="PROVIDER:ID, PROVIDER:ID@BASE_URL or echo.  [env: AGNO_MODEL]"
-        ),
-    ] = None,
-    base_url: Annotated[
-        str | None, typer.Option("--base-url", help="An OpenAI-compatible server.")
-    ] = None,
-    user: Annotated[str | None, typer.Option("--user", "-u", help="Who is talking.")] = None,
-    system: Annotated[
-        str | None, typer.Option("--system", help="System prompt, instead of the agent's.")
-    ] = None,
-    history: Annotated[
-        int | None, typer.Option("--history", min=0, help="Past turns that go along.")
-    ] = None,
+    agent: chat_flags.Agent = None,
+    team: chat_flags.Team = None,
+    model: chat_flags.Model = None,
+    base_url: chat_flags.BaseUrl = None,
+    user: chat_flags.User = None,
+    system: chat_flags.System = None,
+    history: chat_flags.History = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of a new session.")] = None,
     state: Annotated[
         list[str] | None, typer.Option("--state", metavar="KEY=JSON", help="Session state.")
@@ -107,15 +96,9 @@ def chat(
         "--user": user,
         "--name": name,
     }
-    for flag, value in given.items():
-        if value is not None:
-            not_empty(value, flag)
+    chat_flags.check(given)
     if session is not None and continue_:
         raise UsageError("--session and --continue exclude each other")
-    if agent is not None and team is not None:
-        raise UsageError(
-            "--agent and --team exclude each other", hint="a team has members of its own"
-        )
     options = ChatOptions(
         session=session,
         continue_=continue_,

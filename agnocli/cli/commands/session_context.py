@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agnocli.cli.context import App, not_empty, run
+from agnocli.cli import chat_flags
+from agnocli.cli.context import App, run
 
 if TYPE_CHECKING:
     from agnocli.agent.outlook import Outlook
@@ -18,21 +19,13 @@ def context(
     context: typer.Context,
     session: Annotated[str, typer.Argument(help="Id, name, beginning of an id, or @last.")],
     prompt: Annotated[str | None, typer.Argument(help="What would be said next.")] = None,
-    agent: Annotated[str | None, typer.Option("--agent", "-a", help="A configured agent.")] = None,
-    team: Annotated[str | None, typer.Option("--team", help="A configured team.")] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="PROVIDER:ID, PROVIDER:ID@BASE_URL or echo.")
-    ] = None,
-    base_url: Annotated[
-        str | None, typer.Option("--base-url", help="An OpenAI-compatible server.")
-    ] = None,
-    user: Annotated[str | None, typer.Option("--user", "-u", help="Who is talking.")] = None,
-    system: Annotated[
-        str | None, typer.Option("--system", help="System prompt, instead of the agent's.")
-    ] = None,
-    history: Annotated[
-        int | None, typer.Option("--history", min=0, help="Past turns that go along.")
-    ] = None,
+    agent: chat_flags.Agent = None,
+    team: chat_flags.Team = None,
+    model: chat_flags.Model = None,
+    base_url: chat_flags.BaseUrl = None,
+    user: chat_flags.User = None,
+    system: chat_flags.System = None,
+    history: chat_flags.History = None,
     short: Annotated[bool, typer.Option("--short", help="One line a message.")] = False,
 ) -> int:
     """Show what the next `agno chat -s SESSION` would send, and what it leaves out. Nothing is sent or stored.
@@ -52,8 +45,8 @@ def context(
         history=history,
         approve="auto",
     )
-    if prompt is not None:
-        not_empty(prompt, "PROMPT")
+    given = {"PROMPT": prompt, "--agent": agent, "--team": team, "--model": model}
+    chat_flags.check({**given, "--base-url": base_url, "--user": user})
     return run(context, lambda one: _context(one, options, prompt, short))
 
 
