@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
 
 from agnocli import codec
 from agnocli.cli.chatting import ChatOptions
@@ -12,8 +19,9 @@ from agnocli.cli.context import App
 from agnocli.cli.options import GlobalOptions
 from agnocli.cli.repl import commands
 from agnocli.cli.repl.folds import Folds
+from agnocli.cli.repl.line import Line
 from agnocli.cli.repl.talk import Talk
-from tests.cli.conftest import Agno
+from tests.cli.conftest import PATIENCE, Agno
 from tests.cli.repl import (
     ALT_ENTER,
     BACKSPACE,
@@ -185,3 +193,48 @@ def test_several_completions_are_taken_in_turn(prompt: Prompt, agno: Agno) -> No
 
     found = [text for text, _, _ in commands.candidates(talk, "/s")]
     assert {"/switch ", "/system ", "/show ", "/state ", "/summary "} < set(found)
+
+
+def test_a_line_that_ends_while_another_thread_has_it_drawn_anew_is_left_alone(
+    agno: Agno, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.BaseEventLoop
+    schedule = loop.call_soon_threadsafe
+    shown, asked_for, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def held_up(self: asyncio.BaseEventLoop, *args: Any, **options: Any) -> asyncio.Handle:
+        if threading.current_thread() is not threading.main_thread():
+            asked_for.set()
+            assert ended.wait(PATIENCE)
+        return schedule(self, *args, **options)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", held_up)
+    with (
+        create_pipe_input() as pipe,
+        create_app_session(input=pipe, output=DummyOutput()),
+        ThreadPoolExecutor() as others,
+    ):
+
+        def send() -> None:
+            assert asked_for.wait(PATIENCE)
+            pipe.send_text("one\r")
+
+        def draw() -> None:
+            assert shown.wait(PATIENCE)
+            line.redraw()
+
+        line = Line(
+            App(GlobalOptions()),
+            prompt=str,
+            status=str,
+            candidates=lambda _: iter(()),
+            ready=shown.set,
+        )
+        drawing = others.submit(draw)
+        sending = others.submit(send)
+        try:
+            assert line.read() == "one"
+        finally:
+            ended.set()
+        sending.result()
+        drawing.result()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from prompt_toolkit import PromptSession
@@ -110,7 +110,12 @@ class Line:
 
     def redraw(self) -> None:
         """Show the status anew; fit to be called from another thread."""
-        self._session.app.invalidate()
+        # the application must not end between two steps of invalidate(), so that runs in its own thread
+        prompt = self._session.app
+        loop = prompt.loop
+        if loop is not None:
+            with suppress(RuntimeError):  # the loop was closed meanwhile: nothing is shown any more
+                loop.call_soon_threadsafe(prompt.invalidate)
 
     def read(self) -> str:
         """What was sent. KeyboardInterrupt for Ctrl-C on an empty line, EOFError for Ctrl-D, EndedLine."""
