@@ -118,7 +118,7 @@ DOCUMENTS = st.lists(LINES, max_size=25).map(lambda lines: Numbered()("\n".join(
 SIZES = st.lists(st.integers(1, 30), max_size=200)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(DOCUMENTS, SIZES, st.sampled_from([20, 33, 80, 200]), st.booleans())
 @example("a\r\nb", [2], 20, True)
 @example("| a | b |\n|---|---|\n| 1 | 2 |", [1] * 40, 80, True)
@@ -130,7 +130,7 @@ def test_how_an_answer_is_dealt_out_makes_no_difference(
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(DOCUMENTS.filter(lambda text: "|--" not in text), st.sampled_from([20, 80, 200]))
 def test_every_word_is_printed_once_and_in_order(text: str, width: int) -> None:
     for color in (True, False):
@@ -140,7 +140,7 @@ def test_every_word_is_printed_once_and_in_order(text: str, width: int) -> None:
         assert numbers == re.findall(r"w(\d+)w", text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(alphabet="mn *_`~[]()#>-+|=\\\n\t1.!<&;你，\x1b\x9b\r", max_size=120), SIZES)
 def test_any_text_at_all_can_be_streamed(text: str, sizes: Sequence[int]) -> None:
     shown = streamed(cut(text, sizes), width=20)
@@ -150,7 +150,7 @@ def test_any_text_at_all_can_be_streamed(text: str, sizes: Sequence[int]) -> Non
     assert re.sub("[^mn]", "", bare) == re.sub("[^mn]", "", text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(DOCUMENTS, st.sampled_from([20, 40, 80]))
 def test_lines_fit_have_no_blanks_at_their_ends_and_start_and_end_right(
     text: str, width: int
@@ -164,7 +164,7 @@ def test_lines_fit_have_no_blanks_at_their_ends_and_start_and_end_right(
         assert all(cells(line) <= width for line in lines)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(DOCUMENTS, SIZES)
 def test_what_is_printed_is_only_ever_added_to(text: str, sizes: Sequence[int]) -> None:
     out = io.StringIO()

@@ -56,7 +56,7 @@ def test_nothing_stored_runs(text: str) -> None:
     assert harm(safe(text)) == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.sampled_from(

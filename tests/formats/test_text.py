@@ -19,7 +19,7 @@ from agnocli.testing.file_base_suite import exported, ids, read
 from agnocli.testing.file_values_suite import DOCUMENTS, EXTRA
 from agnocli.testing.records import sample_bundle, sample_run, sample_session
 
-quick = settings(max_examples=80, deadline=None, database=None)
+quick = settings(max_examples=80)
 texts = st.text(st.characters() | st.characters(categories=["Cs"]), max_size=8)
 plain = st.none() | st.booleans() | st.integers() | st.floats() | texts | st.binary(max_size=8)
 values = st.recursive(

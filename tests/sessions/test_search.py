@@ -366,7 +366,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.dictionaries(NAMES, VALUES), VALUES)
 def test_no_shape_of_what_is_stored_ends_a_search(run: dict[str, Any], value: object) -> None:
     stored = replace(turn("a", 0), run_data=document(run))

@@ -16,7 +16,7 @@ from agnocli import canonical, codec
 from agnocli.errors import CodecError
 from agnocli.records import Document
 
-quick = settings(max_examples=150, deadline=None, database=None)
+quick = settings(max_examples=150)
 
 
 def joined(text: str) -> str:

@@ -228,7 +228,7 @@ infos = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None, database=None)
+@settings(max_examples=150)
 @given(
     st.lists(infos, max_size=12, unique_by=lambda info: info.session_id),
     st.sampled_from(Sort),
@@ -255,7 +255,7 @@ def test_pages_join_to_the_whole_listing(
     assert joined == wanted
 
 
-@settings(max_examples=100, deadline=None, database=None)
+@settings(max_examples=100)
 @given(st.integers(), st.text(st.characters()))
 def test_a_cursor_tells_its_place_in_ascii(value: int, session_id: str) -> None:
     cursor = filter.encode_cursor(value, session_id)
@@ -264,7 +264,7 @@ def test_a_cursor_tells_its_place_in_ascii(value: int, session_id: str) -> None:
     assert filter.decode_cursor(cursor) == (value, session_id)
 
 
-@settings(max_examples=200, deadline=None, database=None)
+@settings(max_examples=200)
 @given(st.text(max_size=12))
 def test_any_other_text_is_no_cursor(text: str) -> None:
     with pytest.raises(UsageError):
