@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, unquote
@@ -34,6 +34,12 @@ CACHE_KB, LOAD_CACHE_KB = 16 * 2**10, 32 * 2**10
 LOAD_PAGE = 8192
 _LOADED = 0x61676E6F
 """As the user_version of a file: a load has made it, and not yet turned it into WAL mode."""
+
+
+def _keeps_moments(cursor: DBCursor) -> bool:
+    """Outside of WAL mode a reader who stays keeps every writer from its commit."""
+    cursor.execute("PRAGMA journal_mode")
+    return bool(cursor.fetchone() == ("wal",))
 
 
 def _translate(error: Exception, address: str) -> AgnoCLIError:
@@ -132,6 +138,7 @@ DIALECT = Dialect(
     capabilities=Capabilities(keeps_deleted=("free blocks of the disk", "snapshots and backups")),
     errors=(sqlite3.Error, UnicodeEncodeError, OverflowError),
     translate=_translate,
+    keeps_moments=_keeps_moments,
     table_columns=_table_columns,
     table_names=_table_names,
     full_tables=_full_tables,
@@ -181,16 +188,10 @@ class SqliteDb(SQLStore):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Outside of WAL mode a reader who stays keeps every writer from its commit."""
-        return replace(DIALECT.capabilities, one_moment=self._keeps_moments())
-
-    def _keeps_moments(self) -> bool:
-        try:
-            with self.path.open("rb") as file:
-                header = file.read(20)
-        except OSError:
-            return True
-        return not header or header[18:] == b"\2\2"
+        if not self.path.exists():
+            return DIALECT.capabilities
+        with self._connections.reading() as cursor:
+            return replace(DIALECT.capabilities, one_moment=_keeps_moments(cursor))
 
     def version(self) -> str | None:
         return marking.version(self.path, Path(f"{self.path}-wal"))
@@ -292,7 +293,8 @@ class SqliteDb(SQLStore):
     def _create_file(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_CREAT | os.O_WRONLY, 0o600))
+            with suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         except OSError as error:
             raise BackendUnavailableError(
                 f"{self.path} cannot be made: {error.strerror}",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import mmap
 import re
+import sys
 from collections.abc import Collection
 from pathlib import Path
+
+from agnocli import codec
 
 SHORTEST = 4
 """Bytes of an id that are looked for: fewer stand anywhere."""
@@ -28,3 +31,8 @@ def standing(path: Path, ids: Collection[str]) -> set[str]:
         chosen = others[:: -(-len(others) // MOST) or 1]
         found |= {one for one in chosen if text.find(one) >= 0}
     return {wanted[one] for one in found}
+
+
+if __name__ == "__main__":
+    found = standing(Path(sys.argv[1]), codec.decode(sys.stdin.buffer.read()))
+    sys.stdout.buffer.write(codec.encode([*found]))

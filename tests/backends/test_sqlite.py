@@ -6,7 +6,9 @@ import multiprocessing
 import os
 import signal
 import sqlite3
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -301,3 +303,39 @@ def test_other_tables_are_counted_and_ours_are_not(backend: SqliteDb, path: Path
     asked(path, "CREATE VIEW one_more AS SELECT * FROM agno_memories")
     asked(path, "INSERT INTO agno_memories VALUES ('a'), ('b')")
     assert backend.inspect().others == {"agno_memories": 2, "agno_spans": 0}
+
+
+# locks
+
+TOUCHES: dict[str, Callable[[SqliteDb], object]] = {
+    "its capabilities": lambda backend: backend.capabilities,
+    "a report": lambda backend: backend.inspect(),
+    "a scan": lambda backend: list(backend.scan()),
+    "a read": lambda backend: list(backend.read(["s"])),
+    "a list of runs": lambda backend: list(backend.runs("s")),
+    "its version": lambda backend: backend.version(),
+    "its marks": lambda backend: list(backend.marks()),
+    "a search for traces": lambda backend: backend.traces(["s"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("journal", "asking"), [("DELETE", "BEGIN IMMEDIATE"), ("WAL", "PRAGMA journal_mode = DELETE")]
+)
+@pytest.mark.parametrize("touch", TOUCHES)
+def test_nothing_that_is_read_takes_away_the_locks_of_a_transaction_of_this_process(
+    backend: SqliteDb, path: Path, journal: str, asking: str, touch: str
+) -> None:
+    """Closing any other descriptor of a file ends all POSIX locks that a process has on it."""
+    backend.write([sample_bundle("s")])
+    backend.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as application:
+        application.execute(f"PRAGMA journal_mode = {journal}")
+        application.execute("BEGIN IMMEDIATE")
+        application.execute("UPDATE agno_sessions SET user_id = 'bob'")
+        TOUCHES[touch](backend)
+        other = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute(sys.argv[2])"
+        command = [sys.executable, "-c", other, str(path), asking]
+        asked = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert "database is locked" in asked.stderr
+        application.execute("COMMIT")

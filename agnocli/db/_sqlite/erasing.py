@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from agnocli import codec
 from agnocli.abc import Traces
 from agnocli.errors import BackendUnavailableError
 from agnocli.layout.standing import standing
@@ -61,7 +64,7 @@ def _barred(path: Path, otherwise: str) -> BackendUnavailableError:
 def traces(path: Path, opened: Open, ids: Collection[str]) -> Traces:
     files = [Path(f"{path}{more}") for more in _BESIDE]
     places = [one for one in files if one.exists()]
-    found = {one for file in places for one in standing(file, ids)}
+    found = {one for file in places for one in _standing(file, ids)}
     told = [one for one in ids if one in found][:TOLD]
     with closing(opened()) as connection:
         named = {one: tuple(_naming(connection, one)) for one in told}
@@ -70,6 +73,13 @@ def traces(path: Path, opened: Open, ids: Collection[str]) -> Traces:
         named={one: columns for one, columns in named.items() if columns},
         raw=tuple(one for one, columns in named.items() if not columns),
     )
+
+
+def _standing(file: Path, ids: Collection[str]) -> set[str]:
+    """As another process sees it: to close the file in this one would end the locks that this one has on it."""
+    command = [sys.executable, "-m", standing.__module__, str(file)]
+    done = subprocess.run(command, input=codec.encode([*ids]), stdout=subprocess.PIPE, check=True)
+    return set(codec.decode(done.stdout))
 
 
 def _naming(connection: sqlite3.Connection, session_id: str) -> Iterator[str]:

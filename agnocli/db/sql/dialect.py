@@ -127,6 +127,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     begin_write: str = "BEGIN"
     begin_read: tuple[str, ...] = ("BEGIN",)
     """From here to ROLLBACK all is read as of one moment, many rows by an index, and nothing waits for it."""
+    keeps_moments: Callable[[DBCursor], bool] = _always
+    """Whether nothing waits for a reader who stays in one, as things are now."""
     lock_row: str = ""
     """Ends a SELECT that locks its rows until the transaction ends."""
     max_parameters: int = 500

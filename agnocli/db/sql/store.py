@@ -224,8 +224,8 @@ class SQLStore(Closing):
     @contextmanager
     def _looking(self) -> Iterator[tuple[DBCursor, Statements, reading.Moment]]:
         """To read much as of one moment, or else in steps that keep no writer waiting: within the last of the three."""
-        one_moment = self.capabilities.one_moment
         with self._connections.reading() as cursor:
+            one_moment = self._dialect.keeps_moments(cursor)
             found = self._statements(cursor)
             moment = partial(reading.moment, cursor, self._dialect)
             with moment() if one_moment else nullcontext():

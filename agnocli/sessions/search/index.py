@@ -287,7 +287,8 @@ def _make(path: Path) -> None:
     """For its owner alone: it holds what was said."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.parent.chmod(0o700)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    with suppress(FileExistsError):  # to close it would end the locks that this process has on it
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     os.utime(path)
     for other in path.parent.glob("*.db"):  # also of places that are no more
         with suppress(FileNotFoundError):
