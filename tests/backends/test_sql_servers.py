@@ -19,7 +19,7 @@ from agnocli import codec
 from agnocli.abc import Backend, Erasing, SessionQuery
 from agnocli.db.sql import reading
 from agnocli.db.sql.inserting import PART_BYTES
-from agnocli.db.sql.store import SQLStore
+from agnocli.db.sql.store import ATTEMPTS, SQLStore
 from agnocli.errors import (
     AgnoCLIError,
     BackendNotSetUpError,
@@ -454,6 +454,34 @@ def test_a_deadlock_is_undone_and_done_again(
         for thread in threads:
             thread.join(60)
     assert at_once == [1, 1]
+
+
+UNDONE = {
+    "postgres": "DO $$ BEGIN RAISE EXCEPTION 'a deadlock' USING ERRCODE = '40P01'; END $$",
+    "mysql": "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, MESSAGE_TEXT = 'a deadlock'",
+}
+
+
+@pytest.mark.parametrize("times", [ATTEMPTS - 1, ATTEMPTS])
+def test_an_edit_that_is_undone_time_and_again_is_given_up_at_last(
+    place: Place, backend: SQLStore, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    backend.write([sample_bundle("s")])
+    attempts: list[object] = []
+
+    def edit(cursor: Any, *_: object) -> int:
+        attempts.append(cursor)
+        if len(attempts) <= times:
+            cursor.execute(UNDONE[place.kind])
+        return 1
+
+    monkeypatch.setattr("agnocli.db.sql.writing.delete_runs", edit)
+    if times < ATTEMPTS:
+        assert backend.delete_runs("s", ["r"]) == 1
+    else:
+        with pytest.raises(BackendUnavailableError, match="gave up: a deadlock"):
+            backend.delete_runs("s", ["r"])
+    assert len(attempts) == ATTEMPTS
 
 
 def locking_both(place: Place, backend: SQLStore) -> Callable[..., int]:

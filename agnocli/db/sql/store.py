@@ -53,6 +53,9 @@ from agnocli.records import (
 
 Result = TypeVar("Result")
 
+ATTEMPTS = 5
+"""At a transaction that the database undoes."""
+
 
 class SQLStore(Closing):
     """A `Backend` over Agno's tables. Connections open when first needed; only a write makes tables."""
@@ -151,13 +154,14 @@ class SQLStore(Closing):
         return True
 
     def _edit(self, action: Callable[[DBCursor], Result]) -> Result:
-        """A transaction that is done once again when the database itself undid it."""
-        try:
-            with self._writing() as cursor:
-                return action(cursor)
-        except BackendUnavailableError as error:
-            if not self._dialect.is_undone(error.__cause__):
-                raise
+        """A transaction that is done again when the database itself undid it: it may do so more than once."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                with self._writing() as cursor:
+                    return action(cursor)
+            except BackendUnavailableError as error:
+                if not self._dialect.is_undone(error.__cause__):
+                    raise
         with self._writing() as cursor:
             return action(cursor)
 
