@@ -57,6 +57,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """A batch of more is stored as where batches are not atomic."""
     keeps_json_text: bool = True
     """A document comes back byte for byte; otherwise only its value does."""
+    respells_json: bool = False
+    """Every document comes back in the engine's own spelling."""
     keeps_null_kind: bool = True
     """SQL NULL and JSON null come back as what they were; otherwise both as SQL NULL."""
     holds_nul: bool = True

@@ -15,6 +15,7 @@ from agnocli.records import Document
 
 _fast = msgspec.json.Decoder()
 _sorted = msgspec.json.Encoder(order="sorted")
+_REFUSALS = (msgspec.MsgspecError, UnicodeError, ValueError, OverflowError, RecursionError)
 _ENDLESS = re.compile(rb"[0-9][eE]\+?[0-9]{3}|[0-9]{309}")
 
 
@@ -36,26 +37,27 @@ def same(one: Document | None, other: Document | None) -> bool:
     """Whether two documents have one value, as `digest` sees it."""
     if one == other or one is None or other is None:
         return one == other
-    return _are_alike(one, other) or _canonical(one) == _canonical(other)
+    return alike(one) == alike(other) or _canonical(one) == _canonical(other)
 
 
-def _are_alike(one: Document, other: Document) -> bool:
-    """Whether they have one value and spell their numbers alike, as most copies do: found in half the time."""
+def alike(document: Document) -> bytes:
+    """One text for one value whose numbers are spelled alike, as those of most copies are: found in half the time.
+
+    Of documents that have the same text the values are the same. What is no plain JSON is told byte for byte.
+    """
     try:
-        text = _sorted.encode(_fast.decode(one))
-        if text != _sorted.encode(_fast.decode(other)):
-            return False
-    except (msgspec.MsgspecError, UnicodeError, ValueError, OverflowError, RecursionError):
-        return False
+        text = _sorted.encode(_fast.decode(document))
+    except _REFUSALS:
+        return b"\0" + document
     # a number past all doubles would be encoded as null
-    return b"null" not in text or not (_ENDLESS.search(one) or _ENDLESS.search(other))
+    return b"\0" + document if b"null" in text and _ENDLESS.search(document) else text
 
 
 def _canonical(document: Document) -> bytes:
     """One text for one value. What the fast door refuses it refuses for every spelling of that value."""
     try:
         return _sorted.encode(_canonical_fast.decode(document))
-    except (msgspec.MsgspecError, UnicodeError, ValueError, OverflowError, RecursionError):
+    except _REFUSALS:
         return _canonical_slow(document)
 
 

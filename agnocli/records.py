@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple, NewType
+from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
+from typing import Any, NamedTuple, NewType
 
 import msgspec
 
@@ -22,7 +23,7 @@ SESSION_DOCUMENTS = (
 )
 
 
-class Session(msgspec.Struct, frozen=True, kw_only=True):
+class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One row of `agno_sessions`: a conversation without its turns. Times are epoch seconds."""
 
     session_id: str
@@ -45,7 +46,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     """When the backend forgets it by itself, in epoch milliseconds: Redis. Not a column."""
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
+class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One row of `agno_runs`: a turn, or a team member's part of one. Times are epoch seconds.
 
     `run_data` is the whole turn; the other columns repeat parts of it for filtering.
@@ -69,8 +70,27 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _NO_COLUMNS = ("extra", "expires_at")
+RUN_DOCUMENTS = ("run_data",)
 SESSION_COLUMNS = tuple(name for name in Session.__struct_fields__ if name not in _NO_COLUMNS)
 RUN_COLUMNS = tuple(name for name in Run.__struct_fields__ if name not in _NO_COLUMNS)
+
+Values = Callable[[Any], tuple[Any, ...]]
+
+_session_documents: Values = attrgetter(*SESSION_DOCUMENTS)
+_session_plain: Values = attrgetter(
+    *(one for one in SESSION_COLUMNS if one not in SESSION_DOCUMENTS)
+)
+_run_plain: Values = attrgetter(*(one for one in RUN_COLUMNS if one not in RUN_DOCUMENTS))
+
+
+def documents_of(record: Session | Run) -> tuple[Document | None, ...]:
+    """In the order of the columns."""
+    return (record.run_data,) if isinstance(record, Run) else _session_documents(record)
+
+
+def plain_values(record: Session | Run) -> tuple[Any, ...]:
+    """Of the columns that are no documents, in their order."""
+    return _run_plain(record) if isinstance(record, Run) else _session_plain(record)
 
 
 class SessionBundle(NamedTuple):

@@ -23,7 +23,7 @@ from agnocli.config.paths import Environ, data_dir
 from agnocli.errors import BackendError, CodecError, FileFormatError
 from agnocli.formats.part import created, sync, sync_folder, telling
 from agnocli.formats.registry import SessionFile, open_file
-from agnocli.layout.compare import BundleDigest
+from agnocli.layout.compare import BundleDigest, to_the_byte
 from agnocli.layout.derive import session_info
 from agnocli.records import Run, Session, SessionBundle
 
@@ -196,7 +196,7 @@ def lasting(record: Record) -> Record:
 
 def digest_of(bundle: SessionBundle) -> str:
     """Of what `put` keeps."""
-    return BundleDigest(lasting(bundle.session), exact=True).drain(map(lasting, bundle.runs))
+    return BundleDigest(lasting(bundle.session), to_the_byte).drain(map(lasting, bundle.runs))
 
 
 def _counted(
@@ -206,7 +206,7 @@ def _counted(
 ) -> Iterator[SessionBundle]:
     """The same sessions, each told of once its runs have passed."""
     for session, runs in bundles:
-        digest, count, status = BundleDigest(lasting(session), exact=True), 0, None
+        digest, count, status = BundleDigest(lasting(session), to_the_byte), 0, None
 
         def passing(runs: Iterable[Run] = runs, digest: BundleDigest = digest) -> Iterator[Run]:
             nonlocal count, status

@@ -59,6 +59,7 @@ CAPABILITIES = Capabilities(
     keeps_deleted=("the write-ahead log", "free space in table files", "replicas and backups"),
     writes_beside=True,
     keeps_json_text=False,
+    respells_json=True,
     holds_nul=False,
     holds_surrogates=False,
     holds_nan=False,

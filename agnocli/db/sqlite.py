@@ -146,7 +146,10 @@ DIALECT = Dialect(
     # bytes in and out: the text is never decoded, so nothing in it can fail or change
     read_document="CAST({} AS BLOB)",
     bind_document="CAST({} AS TEXT)",
-    size="LENGTH(CAST({} AS BLOB))",
+    # told without being read, where SQLite knows how
+    size="OCTET_LENGTH({})"
+    if sqlite3.sqlite_version_info >= (3, 43)
+    else "LENGTH(CAST({} AS BLOB))",
     marks=marking.checksum,
     begin_write="BEGIN IMMEDIATE",
     bulk=inserting.insert_rows,

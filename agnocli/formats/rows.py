@@ -21,6 +21,7 @@ from agnocli.formats.values import from_json, to_json
 from agnocli.records import (
     NULL,
     RUN_COLUMNS,
+    RUN_DOCUMENTS,
     SESSION_COLUMNS,
     SESSION_DOCUMENTS,
     Document,
@@ -57,7 +58,7 @@ def _kind(what: str, columns: tuple[str, ...], documents: tuple[str, ...], *othe
 
 
 _SESSION = _kind("session", SESSION_COLUMNS, SESSION_DOCUMENTS, "runs", "sha256", "error")
-_RUN = _kind("run", RUN_COLUMNS, ("run_data",))
+_RUN = _kind("run", RUN_COLUMNS, RUN_DOCUMENTS)
 
 
 def session_row(session: Session) -> bytes:

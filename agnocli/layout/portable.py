@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
-from operator import attrgetter
+from collections.abc import Iterator
 from typing import Any
+
+import msgspec
 
 from agnocli import canonical, codec
 from agnocli.abc import Capabilities
 from agnocli.errors import CodecError, RecordRejectedError
 from agnocli.records import (
     RUN_COLUMNS,
+    RUN_DOCUMENTS,
     SESSION_COLUMNS,
     SESSION_DOCUMENTS,
     Document,
     Run,
     Session,
     SessionBundle,
+    documents_of,
+    plain_values,
 )
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NUMBERS = bytes.maketrans(b"E123456789", b"e" + b"0" * 9)
 _BEHIND_NUMBERS = {b",", b"]", b"}", b" ", b"\n", b"\r", b"\t", b""}
 _INT64 = range(-(2**63), 2**63)
-_columns: dict[type, Callable[[Any], tuple[Any, ...]]] = {
-    Session: attrgetter(*(one for one in SESSION_COLUMNS if one not in SESSION_DOCUMENTS)),
-    Run: attrgetter(*(one for one in RUN_COLUMNS if one != "run_data")),
-}
+_pack = msgspec.msgpack.Encoder().encode
+_UNSIGNED = b"\xcf"
+"""Before an integer that may be past a signed 64 bit."""
 
 
 def reject_unholdable(record: Session | Run, can: Capabilities) -> None:
@@ -36,9 +39,10 @@ def reject_unholdable(record: Session | Run, can: Capabilities) -> None:
 
     Documents are decoded only when their bytes show that something may be in them.
     """
-    documents = SESSION_DOCUMENTS if isinstance(record, Session) else ("run_data",)
-    columns = SESSION_COLUMNS if isinstance(record, Session) else RUN_COLUMNS
-    for name in documents if _are_plain(_columns[type(record)](record), can) else columns:
+    is_run = isinstance(record, Run)
+    documents = RUN_DOCUMENTS if is_run else SESSION_DOCUMENTS
+    columns = RUN_COLUMNS if is_run else SESSION_COLUMNS
+    for name in documents if _are_plain(plain_values(record), can) else columns:
         value = getattr(record, name)
         if name in documents:
             found = _in_document(value, can, name) if value is not None else None
@@ -50,9 +54,7 @@ def reject_unholdable(record: Session | Run, can: Capabilities) -> None:
 
 def reject_odd_numbers(record: Session | Run, can: Capabilities) -> None:
     """As `reject_unholdable`, for a backend that by itself refuses whatever else it cannot hold."""
-    documents = SESSION_DOCUMENTS if isinstance(record, Session) else ("run_data",)
-    for name in documents:
-        value = getattr(record, name)
+    for value in documents_of(record):
         if value is not None and _has_odd_number(bytes(value), can):
             reject_unholdable(record, can)
 
@@ -78,13 +80,17 @@ def fits(text: str, can: Capabilities) -> bool:
 
 def _are_plain(values: tuple[Any, ...], can: Capabilities) -> bool:
     """Whether it can be seen at a glance that all columns can hold this."""
+    try:
+        packed = _pack(values)
+    except (UnicodeEncodeError, OverflowError, TypeError):
+        return False
+    if _UNSIGNED in packed:  # or a character of it
+        return False
+    if can.holds_nul_in_ids and can.max_id_length is None:
+        return True
     texts = [one for one in values if type(one) is str]
-    joined = "".join(texts)
-    return (
-        (joined.isascii() or not _SURROGATE.search(joined))
-        and (can.holds_nul_in_ids or "\0" not in joined)
-        and (can.max_id_length is None or len(max(texts, key=len)) <= can.max_id_length)
-        and all(one in _INT64 for one in values if type(one) is int)
+    return (can.holds_nul_in_ids or "\0" not in "".join(texts)) and (
+        can.max_id_length is None or len(max(texts, key=len)) <= can.max_id_length
     )
 
 
@@ -114,9 +120,8 @@ def _in_document(document: Document, can: Capabilities, path: str) -> tuple[str,
     return next(_misfits(value, can, path), None)
 
 
-def _is_plain(document: Document, can: Capabilities) -> bool:
+def _is_plain(raw: bytes, can: Capabilities) -> bool:
     """Whether the bytes alone show that nothing is in it that such a backend could not hold."""
-    raw = bytes(document)
     strict = can.keeps_json_text and can.holds_nan and can.holds_surrogates
     return not (
         (not (can.holds_nul and can.holds_nul_in_keys) and b"\\u0000" in raw)

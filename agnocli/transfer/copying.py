@@ -24,10 +24,9 @@ from agnocli.errors import (
     SessionConflictError,
     SessionNotFoundError,
 )
-from agnocli.layout.compare import BundleDigest
 from agnocli.layout.portable import misfit
 from agnocli.layout.weight import session_bytes
-from agnocli.records import RawPiece, Run, SessionBundle
+from agnocli.records import RawPiece, Run, Session, SessionBundle
 from agnocli.transfer.batching import (
     Load,
     Parcel,
@@ -36,9 +35,10 @@ from agnocli.transfer.batching import (
     batches,
 )
 from agnocli.transfer.ledger import Entry, Ledger
-from agnocli.transfer.options import Change, Counts, SetAside, TransferOptions
+from agnocli.transfer.options import Change, Counts, SetAside, TransferOptions, Verify
 from agnocli.transfer.policies import Adapter
 from agnocli.transfer.reading import UNREADABLE, Reading, noting, patiently, unreadable
+from agnocli.transfer.recognizing import Noted
 from agnocli.transfer.select import Selection
 from agnocli.transfer.writers import Writers
 
@@ -90,7 +90,7 @@ class Copier:
         bundles = Reading(self._source, self._selection, wanted, self._unreadable).bundles()
         with (
             closing(bundles),
-            ReadAhead(bundles, _Item) as ahead,
+            ReadAhead(bundles, self._item) as ahead,
             ExitStack() as load,
             Writers(self._sinks) as writers,
         ):
@@ -108,6 +108,11 @@ class Copier:
                 tell()
         if len(self._sinks) > 1:  # the last batches were still on their way
             tell()
+
+    def _item(self, bundle: SessionBundle) -> _Item:
+        can = self._sinks[0].capabilities
+        by_value = self._options.verify is Verify.FULL and can.respells_json
+        return _Item(bundle, partial(Noted, can=can, by_value=by_value))
 
     def make_empty(self) -> None:
         """What holds nothing is made all the same, where it can be."""
@@ -221,33 +226,34 @@ class Copier:
 
 
 class _Item(Load):
-    """A session on its way, with its digest; of a lazy one, what was counted when it passed last."""
+    """A session on its way, with what is noted of it; of a lazy one, what was counted when it passed last."""
 
-    def __init__(self, bundle: SessionBundle) -> None:
+    def __init__(self, bundle: SessionBundle, note: Callable[[Session], Noted]) -> None:
         super().__init__(bundle)
+        self._note = note
         self.adapter: Adapter | None = None
         self.changes: list[Change] = []
         self.failures: list[AgnoCLIError] = []
         """Of the source, while its runs were read."""
         self.is_spent = False
         """Its runs were a stream, which has been read."""
-        self._digest = BundleDigest(bundle.session, exact=True)
+        self._noted = note(bundle.session)
         if isinstance(bundle.runs, tuple):
-            self._digest.drain(bundle.runs)
+            self._noted.drain(bundle.runs)
 
     def passing(self) -> SessionBundle:
         """What the sink gets: once more from its beginning whenever it is called."""
         bundle, self.changes = self.bundle, []
         if self.lazy:
             self.is_spent = True
-            self._digest = BundleDigest(bundle.session, exact=True)
+            self._noted = self._note(bundle.session)
             self.runs, self.bytes = 0, session_bytes(bundle.session)
             bundle = noting(bundle, self.failures)
             bundle = SessionBundle(bundle.session, self._counted(bundle.runs))
         return bundle if self.adapter is None else self.adapter.adapt(bundle, self.changes)
 
     def _counted(self, runs: Iterable[Run]) -> Iterator[Run]:
-        for run in self._digest.watch(runs):
+        for run in self._noted.watch(runs):
             self.runs += 1
             self.bytes += len(run.run_data)
             yield run
@@ -267,8 +273,17 @@ class _Item(Load):
         return changes
 
     def entry(self, outcome: str) -> Entry:
-        digest, adapted = self._digest.hexdigest(), self.adapter is not None
-        return Entry(self.session_id, outcome, digest, self.runs, self.bytes, adapted)
+        noted = self._noted
+        return Entry(
+            session_id=self.session_id,
+            outcome=outcome,
+            digest=noted.exact,
+            runs=self.runs,
+            bytes=self.bytes,
+            adapted=self.adapter is not None,
+            alike=noted.alike,
+            respelled=noted.respelled,
+        )
 
 
 def _loading(sink: Sink) -> AbstractContextManager[None]:

@@ -13,6 +13,7 @@ import msgspec
 from agnocli.abc import (
     Capabilities,
     ConflictPolicy,
+    Marked,
     Readable,
     Searchable,
     SessionQuery,
@@ -30,7 +31,7 @@ from agnocli.layout.filter import listed
 from agnocli.records import SessionBundle
 from agnocli.transfer.copying import Copier, Quarantine
 from agnocli.transfer.idset import IdSet
-from agnocli.transfer.ledger import Job, Ledger
+from agnocli.transfer.ledger import Entry, Job, Ledger
 from agnocli.transfer.options import (
     Counts,
     Difference,
@@ -42,6 +43,7 @@ from agnocli.transfer.options import (
     TransferReport,
     Verify,
 )
+from agnocli.transfer.recognizing import recognized
 from agnocli.transfer.select import Selection
 from agnocli.transfer.verify import MISSING, Pairs, Verdict
 
@@ -49,6 +51,8 @@ ROUNDS = 3
 """How often sessions that change while they are copied are copied again."""
 SAMPLE = 1000
 """About so many sessions are verified as a sample."""
+MANY = 1000
+"""So many copies in doubt, and more than are recognized, are better compared with a source that is read once more."""
 EVERY = 0.1
 """Seconds between two reports of progress while places are compared."""
 
@@ -109,6 +113,7 @@ class Transfer:
         )
 
     def run(self) -> TransferReport:
+        self._version = self._known_version()
         self._check_resumed()
         if self._options.policy is ConflictPolicy.ERROR:
             self._check_conflicts()
@@ -120,6 +125,13 @@ class Transfer:
         if self._copy is not None and self._options.verify is not Verify.NONE:
             self._verify(self._copy)
         return self._finished()
+
+    def _known_version(self) -> str | None:
+        """Of the source, if that is as it was when the job began."""
+        version = version_of(self._source)
+        if not self._ledger.resumed:
+            self._ledger.source_version = version
+        return version if version == self._ledger.source_version else None
 
     def _check_resumed(self) -> None:
         """What the ledger says was copied must be there, or it is another place of that address."""
@@ -193,17 +205,47 @@ class Transfer:
         self._changes = self._ledger.count_changes()
         if self._options.verify is Verify.COUNT and isinstance(copy, Searchable):
             return list(self._miscounted(copy))
-        bad = []
-        for verdict in self._pairs(copy).verdicts(self._to_verify(pending)):
-            if verdict.where is not None:
-                bad.append(verdict)
-                continue
-            self._verified.add(verdict.runs, verdict.bytes)
-            for kind in verdict.respelled:
-                self._respelled[kind] = self._respelled.get(kind, 0) + 1
-            self._tell_now_and_then(Phase.VERIFY, self._verified)
+        doubtful = pending
+        if pending is None and self._options.verify is Verify.FULL and isinstance(copy, Readable):
+            doubtful = self._recognize(copy)
+        bad = [] if doubtful == set() else list(self._compared(copy, self._to_verify(doubtful)))
         self._tell(Phase.VERIFY, self._verified)
         return bad
+
+    def _compared(self, copy: Source, wanted: Wanted | None) -> Iterator[Verdict]:
+        """Those that are not the same."""
+        for verdict in self._pairs(copy).verdicts(wanted):
+            if verdict.where is None:
+                self._is_verified(verdict)
+            else:
+                yield verdict
+
+    def _recognize(self, copy: Readable) -> set[str] | None:
+        """Who is not told again as it was noted; None when the source must be read again all the same: nobody can
+        say that it is as it was, or too few are recognized."""
+        doubtful = set[str]()
+        if self._version is not None:
+            for session_id, verdict in recognized(copy, self._to_recognize(), self._can):
+                if verdict is not None:
+                    self._is_verified(verdict)
+                    continue
+                doubtful.add(session_id)
+                if len(doubtful) > MANY and len(doubtful) > self._verified.sessions:
+                    break
+            else:
+                if version_of(self._source) == self._version:
+                    return doubtful
+        self._verified, self._respelled = Counts(), {}
+        return None
+
+    def _to_recognize(self) -> Iterator[Entry]:
+        return (one for one in self._ledger.entries() if one.outcome != "skipped")
+
+    def _is_verified(self, verdict: Verdict) -> None:
+        self._verified.add(verdict.runs, verdict.bytes)
+        for kind in verdict.respelled:
+            self._respelled[kind] = self._respelled.get(kind, 0) + 1
+        self._tell_now_and_then(Phase.VERIFY, self._verified)
 
     def _pairs(self, copy: Source) -> Pairs:
         return Pairs(
@@ -294,6 +336,11 @@ class Transfer:
         if not (report.is_mismatch or report.unsettled):
             self._ledger.finish()
         return report
+
+
+def version_of(source: Source) -> str | None:
+    """None where nobody can tell at once whether something was written there."""
+    return source.version() if isinstance(source, Marked) else None
 
 
 def sum_of(*outcomes: dict[str, Counts]) -> Counts:

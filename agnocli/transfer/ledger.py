@@ -23,7 +23,8 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS job (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS sessions (
     session_id BLOB PRIMARY KEY, outcome TEXT NOT NULL, digest TEXT NOT NULL,
-    runs INTEGER NOT NULL, bytes INTEGER NOT NULL, adapted INTEGER NOT NULL) WITHOUT ROWID;
+    runs INTEGER NOT NULL, bytes INTEGER NOT NULL, adapted INTEGER NOT NULL,
+    alike TEXT NOT NULL DEFAULT '', respelled TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS set_aside (
     session_id BLOB PRIMARY KEY, json_path TEXT NOT NULL, reason TEXT NOT NULL,
     unreadable INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
@@ -31,6 +32,9 @@ CREATE TABLE IF NOT EXISTS changes (
     session_id BLOB NOT NULL, run_id BLOB, json_path TEXT NOT NULL, kind TEXT NOT NULL, before TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS changes_session ON changes (session_id);
 """
+
+
+_INSERT = "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -46,8 +50,19 @@ class Job(msgspec.Struct, frozen=True):
         return blake2b(text, digest_size=6).hexdigest()
 
 
+_NEW_COLUMNS = {
+    "set_aside": {"unreadable": "INTEGER NOT NULL DEFAULT 0"},
+    "sessions": {"alike": "TEXT NOT NULL DEFAULT ''", "respelled": "TEXT NOT NULL DEFAULT ''"},
+}
+"""That a ledger of an earlier version has not."""
+
+
 class Entry(msgspec.Struct, frozen=True):
-    """A session that the sink has: `digest` is of what was read, to the byte."""
+    """A session that the sink has.
+
+    `digest` is to the byte, of what was read as far as the sink can tell it; `alike` over values, empty where it was
+    not taken. `respelled` are the classes, with commas between, of what the sink cannot tell of it.
+    """
 
     session_id: str
     outcome: str
@@ -55,6 +70,8 @@ class Entry(msgspec.Struct, frozen=True):
     runs: int
     bytes: int
     adapted: bool = False
+    alike: str = ""
+    respelled: str = ""
 
 
 class Ledger(Closing):
@@ -96,12 +113,11 @@ class Ledger(Closing):
         )
 
     def _complete_tables(self) -> None:
-        """A ledger of an earlier version has not all columns."""
-        columns = self._db.execute("SELECT name FROM pragma_table_info('set_aside')").fetchall()
-        if ("unreadable",) not in columns:
-            self._db.execute(
-                "ALTER TABLE set_aside ADD COLUMN unreadable INTEGER NOT NULL DEFAULT 0"
-            )
+        for table, columns in _NEW_COLUMNS.items():
+            found = self._db.execute("SELECT name FROM pragma_table_info(?)", [table]).fetchall()
+            for name, kind in columns.items():
+                if (name,) not in found:
+                    self._db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
 
     def _check_job(self) -> None:
         found = self._get("job")
@@ -131,6 +147,15 @@ class Ledger(Closing):
             self._db.execute("DELETE FROM sessions")
         self._db.execute("VACUUM")
 
+    @property
+    def source_version(self) -> str | None:
+        """What the source told when the job began."""
+        return self._get("source version")
+
+    @source_version.setter
+    def source_version(self, version: str | None) -> None:
+        self._set("source version", version or "")
+
     def _get(self, key: str) -> str | None:
         with _told(self.path):
             row = self._db.execute("SELECT value FROM job WHERE key = ?", [key]).fetchone()
@@ -154,7 +179,7 @@ class Ledger(Closing):
     def record(self, entries: Iterable[Entry]) -> None:
         rows = [(_raw(one.session_id), *msgspec.structs.astuple(one)[1:]) for one in entries]
         with self._transaction():
-            self._db.executemany("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?)", rows)
+            self._db.executemany(_INSERT, rows)
             self._db.executemany(
                 "DELETE FROM set_aside WHERE session_id = ?", [row[:1] for row in rows]
             )
@@ -249,8 +274,8 @@ def _told(path: Path | None) -> Iterator[None]:
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    session_id, outcome, digest, runs, size, adapted = row
-    return Entry(_text(session_id), outcome, digest, runs, size, bool(adapted))
+    session_id, outcome, digest, runs, size, adapted, *rest = row
+    return Entry(_text(session_id), outcome, digest, runs, size, bool(adapted), *rest)
 
 
 def _raw(text: str) -> bytes:

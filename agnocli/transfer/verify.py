@@ -12,7 +12,7 @@ import msgspec
 
 from agnocli.abc import Capabilities, Readable, Source, Wanted
 from agnocli.errors import AgnoCLIError, BackendNotSetUpError
-from agnocli.layout.compare import BundleDigest, Comparison
+from agnocli.layout.compare import BundleDigest, Comparison, as_told, to_the_byte
 from agnocli.records import SessionBundle
 from agnocli.transfer.batching import Load, Parcel, ReadAhead, Sizer, batches
 from agnocli.transfer.idset import IdSet
@@ -25,7 +25,7 @@ Adapt = Callable[[SessionBundle], SessionBundle]
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """`where` is None when the copy is the same. `digest` of the source's session, to the byte, when it is not."""
+    """`where` is None when the copy is the same. `digest` of the source's session, as in the ledger, when it is not."""
 
     session_id: str
     where: str | None
@@ -111,7 +111,7 @@ class Pairs:
     ) -> list[Verdict]:
         found = [self._verdict(ones[one.session.session_id], one) for one in copies]
         seen = {one.session_id for one in found}
-        return found + [_missing(ones[one]) for one in ones if one not in seen]
+        return found + [self._missing(ones[one]) for one in ones if one not in seen]
 
     def _from_copy(self, source: Readable, wanted: Wanted | None) -> Iterator[Verdict]:
         """The copy is read in its own order; what it has not is missing."""
@@ -158,19 +158,17 @@ class Pairs:
             compared.runs,
             compared.bytes,
             frozenset(compared.respelled),
-            digest_of(one) if compared.difference else "",
+            self._digest(one) if compared.difference else "",
         )
 
+    def _missing(self, one: SessionBundle) -> Verdict:
+        return Verdict(one.session.session_id, MISSING, digest=self._digest(one))
 
-def digest_of(bundle: SessionBundle) -> str:
-    """To the byte; empty when the runs were a stream."""
-    if not isinstance(bundle.runs, tuple):
-        return ""
-    return BundleDigest(bundle.session, exact=True).drain(bundle.runs)
-
-
-def _missing(one: SessionBundle) -> Verdict:
-    return Verdict(one.session.session_id, MISSING, digest=digest_of(one))
+    def _digest(self, bundle: SessionBundle) -> str:
+        """As the ledger has it; empty when the runs were a stream."""
+        if not isinstance(bundle.runs, tuple):
+            return ""
+        return BundleDigest(as_told(bundle.session, self._can), to_the_byte).drain(bundle.runs)
 
 
 def _again(source: Source, ids: Iterable[str]) -> dict[str, SessionBundle]:

@@ -38,6 +38,7 @@ CAPABILITIES = Capabilities(
     writes_beside=True,
     needs_setup=False,
     keeps_json_text=False,
+    respells_json=True,
     holds_nul_in_keys=False,
     holds_surrogates=False,
     holds_big_integers=False,

@@ -111,10 +111,13 @@ def can_be_key(text: str) -> bool:
 
 def check_id(record: Session | Run) -> None:
     """RecordRejectedError for an id that is taken for something else."""
-    name = "run_id" if isinstance(record, Run) else "session_id"
-    reserved = _RESERVED_RUNS if isinstance(record, Run) else RESERVED
-    for start in reserved:
-        if getattr(record, name).startswith(start):
-            raise RecordRejectedError(
-                record.session_id, name, f"begins with {start!r}, which is Agno's own on Redis"
-            )
+    reserved: tuple[str, ...]
+    if isinstance(record, Run):
+        name, given, reserved = "run_id", record.run_id, _RESERVED_RUNS
+    else:
+        name, given, reserved = "session_id", record.session_id, RESERVED
+    if given.startswith(reserved):
+        start = next(one for one in reserved if given.startswith(one))
+        raise RecordRejectedError(
+            record.session_id, name, f"begins with {start!r}, which is Agno's own on Redis"
+        )

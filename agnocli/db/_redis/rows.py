@@ -16,6 +16,7 @@ from agnocli.errors import CodecError, LayoutError, RecordRejectedError
 from agnocli.records import (
     NULL,
     RUN_COLUMNS,
+    RUN_DOCUMENTS,
     SESSION_COLUMNS,
     SESSION_DOCUMENTS,
     Document,
@@ -271,7 +272,7 @@ def session_members(record: Session) -> Members:
 
 
 def run_members(record: Run) -> Members:
-    return _members(record, RUN_COLUMNS, ("run_data",))
+    return _members(record, RUN_COLUMNS, RUN_DOCUMENTS)
 
 
 def _members(
