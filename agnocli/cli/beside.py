@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -40,11 +41,13 @@ def migrate_beside(
     app: App, source: str, target: str, options: TransferOptions, flags: TransferFlags
 ) -> int:
     """Each part has a ledger of its own, so that a part that was killed goes on by itself."""
+    began = time.monotonic()
     _check(app, source, target, flags)
     with stopped_is_told(app, "the same command goes on from here") as stop:
         results = _all_parts(app, parts_of(options.shard, flags.jobs), flags.jobs, stop)
     kept = {one["quarantine"] for one in results if one["quarantine"]}
-    status = finish(app, merged(results), flags, Path(kept.pop()) if len(kept) == 1 else None)
+    whole = merged(results, time.monotonic() - began)
+    status = finish(app, whole, flags, Path(kept.pop()) if len(kept) == 1 else None)
     for path in sorted(kept):
         app.note(f"what a part set aside is kept in {path}")
     return status
@@ -194,8 +197,8 @@ def _failure(status: int, said: bytes) -> AgnoCLIError:
     return JobError(f"a part ended with {status}", hint="the same command goes on from here")
 
 
-def merged(results: Sequence[dict[str, Any]]) -> TransferReport:
-    """The results of all parts as one."""
+def merged(results: Sequence[dict[str, Any]], seconds: float) -> TransferReport:
+    """The results of all parts as one, and how long all of it took."""
     outcomes: dict[str, Counts] = {}
     for one in results:
         for name, number in one["sessions"].items():
@@ -216,7 +219,7 @@ def merged(results: Sequence[dict[str, Any]]) -> TransferReport:
             "target": first["target"],
             "job": ",".join(one["job"] for one in results),
             "outcomes": msgspec.to_builtins(outcomes),
-            "seconds": max(one["seconds"] for one in results),
+            "seconds": round(seconds, 3),
             "changes": sum(one["changed_values"] for one in results),
             "not_copied": {one["name"]: one["records"] for one in first["not_copied"]},
             "resumed": any(one["resumed"] for one in results),

@@ -7,6 +7,7 @@ import os
 import pty
 import signal
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -196,8 +197,11 @@ def test_the_result_can_be_kept_in_a_file(many: Agno) -> None:
 
 
 def test_several_processes_share_the_work(many: Agno) -> None:
+    began = time.monotonic()
     ran = many.process("migrate", source(many), OTHER, "--jobs", "3", "-o", "json")
+    took = time.monotonic() - began
     assert ran.status == 0, ran.err
+    assert took / 5 < ran.json["seconds"] < took
     assert ran.json["sessions"]["verified"] == 20
     assert len(ran.json["job"].split(",")) == 3
     assert stored("other.db") == stored(many.database)

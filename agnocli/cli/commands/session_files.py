@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -124,6 +125,7 @@ def _into_folder(app: App, source: Any, options: TransferOptions, where: Where) 
     from agnocli.formats.pages import suffix_of
     from agnocli.transfer.select import Selection
 
+    began = time.monotonic()
     selection, folder = Selection(source, options), Path(where.out)
     where = where._replace(format=where.format or Format.JSONL)
     folder.mkdir(parents=True, exist_ok=True)
@@ -134,7 +136,7 @@ def _into_folder(app: App, source: Any, options: TransferOptions, where: Where) 
         results.append(as_json(into(app, source, chosen, where, str(out)), None))
     if not results:
         raise UsageError("no session matches", hint="agno sessions list shows what is there")
-    report = merged(results)
+    report = merged(results, time.monotonic() - began)
     report.target = f"{folder}/"
     return report
 
@@ -219,6 +221,7 @@ def _import(app: App, files: list[str], policy: ConflictPolicy, how: Read) -> in
     from agnocli.cli.transferring import TransferFlags, as_json, finish, planned, transferred
     from agnocli.transfer.options import TransferOptions
 
+    began = time.monotonic()
     # a foreign file is known by its content: what is there already is found identical
     options, flags = TransferOptions(policy=policy), TransferFlags(restart=how.tool is not None)
     sources = list(_opened(files, how))
@@ -231,7 +234,8 @@ def _import(app: App, files: list[str], policy: ConflictPolicy, how: Read) -> in
     done = [transferred(app, source, sink, options, flags) for source in sources]
     if len(done) == 1:
         return finish(app, done[0][0], flags, done[0][1])
-    report = merged([as_json(report, None) for report, _ in done])
+    results = [as_json(report, None) for report, _ in done]
+    report = merged(results, time.monotonic() - began)
     report.source = ", ".join(report.source for report, _ in done)
     quarantine = next((path for report, path in done if report.set_aside), None)
     return finish(app, report, flags, quarantine)
