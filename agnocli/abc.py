@@ -238,6 +238,20 @@ class Marked(Protocol):
 
 
 @runtime_checkable
+class Noting(Protocol):
+    """A backend that keeps notes of a job beside its sessions, for programs on other machines to go on with."""
+
+    def notes(self, job: str) -> Iterator[bytes]:
+        """In the order in which they were made; none where nothing was ever noted."""
+
+    def note(self, job: str, text: bytes) -> None:
+        """ASCII; durable when this returns."""
+
+    def forget_notes(self, job: str) -> None:
+        """Nothing of them stays."""
+
+
+@runtime_checkable
 class Erasing(Protocol):
     """A backend whose deletions can be made to leave nothing behind."""
 

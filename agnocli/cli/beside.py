@@ -44,7 +44,8 @@ def migrate_beside(
     began = time.monotonic()
     _check(app, source, target, flags)
     with stopped_is_told(app, "the same command goes on from here") as stop:
-        results = _all_parts(app, parts_of(options.shard, flags.jobs), flags.jobs, stop)
+        commands = [_command(part, options.shard) for part in parts_of(options.shard, flags.jobs)]
+        results = _all_parts(app, commands, stop)
     kept = {one["quarantine"] for one in results if one["quarantine"]}
     whole = merged(results, time.monotonic() - began)
     status = finish(app, whole, flags, Path(kept.pop()) if len(kept) == 1 else None)
@@ -54,7 +55,7 @@ def migrate_beside(
 
 
 def _all_parts(
-    app: App, shards: Sequence[Shard], jobs: int, stop: Callable[[], None]
+    app: App, commands: Sequence[list[str]], stop: Callable[[], None]
 ) -> list[dict[str, Any]]:
     """What each part tells at its end. When one fails, or all are to stop, the others end with their batches."""
     from agnocli.cli.render.progress import Bar
@@ -62,10 +63,10 @@ def _all_parts(
     with Bar(app.terminal, quiet=app.options.quiet, events=events(app)) as bar:
         sums = _Sums(bar.show)
         workers: list[_Worker] = []
-        with ThreadPoolExecutor(len(shards)) as pool:
+        with ThreadPoolExecutor(len(commands)) as pool:
             try:
-                for index, shard in enumerate(shards):
-                    workers.append(_Worker(_command(shard, jobs), index, sums))
+                for index, command in enumerate(commands):
+                    workers.append(_Worker(command, index, sums))
                 running = [pool.submit(worker.run) for worker in workers]
                 while wait(running, LOOK_SECONDS, FIRST_EXCEPTION).not_done:
                     stop()
@@ -103,15 +104,16 @@ def parts_of(shard: Shard | None, jobs: int) -> list[Shard]:
     return [Shard(whole.index + whole.count * part, count) for part in range(jobs)]
 
 
-def _command(shard: Shard, jobs: int) -> list[str]:
-    """The command line as it is, less what the whole is told."""
+def _command(part: Shard, shard: Shard | None) -> list[str]:
+    """The command line as it is, less what the whole is told. Parts of no machine's shard are all done here."""
     return [
         sys.executable,
         "-m",
         "agnocli",
         *_without(sys.argv[1:], {"--jobs": 1, "--shard": 1, "--report": 1, "-o": 1, "--output": 1}),
         "--shard",
-        str(shard),
+        str(part),
+        *(["--on-one-machine"] if shard is None else []),
         "--no-input",
         "-o",
         "jsonl",

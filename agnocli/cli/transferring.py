@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import typer
 
-from agnocli.abc import Readable
+from agnocli.abc import Noting, Readable
 from agnocli.cli.context import App
 from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.options import Output
@@ -47,6 +47,8 @@ class TransferFlags(msgspec.Struct, frozen=True, kw_only=True):
 
     restart: bool = False
     jobs: int = 1
+    on_one_machine: bool = False
+    """All parts are done here: nobody else will go on with one."""
     quarantine: str | None = None
     report: str | None = None
     ledger: str | None = None
@@ -154,6 +156,8 @@ def _transfer(
     job = job_of(source, sink, options)
     path = _ledger_path(app, source, sink, job, flags)
     with Ledger(path, job, restart=flags.restart) as ledger:
+        if options.shard is not None and not flags.on_one_machine and isinstance(sink, Noting):
+            ledger.share(sink)
         quarantine = _quarantine_path(app, job, flags, resumed=ledger.resumed)
         with Bar(
             app.terminal,

@@ -27,7 +27,17 @@ from agnocli.abc import (
 )
 from agnocli.closing import Closing
 from agnocli.config.secrets import masked_url
-from agnocli.db._mongo import agno_1, bulk, editing, listing, marking, orphans, reading, writing
+from agnocli.db._mongo import (
+    agno_1,
+    bulk,
+    editing,
+    listing,
+    marking,
+    noting,
+    orphans,
+    reading,
+    writing,
+)
 from agnocli.db._mongo.documents import BLOB, CAPABILITIES, session_bson, to_session
 from agnocli.db._mongo.failures import translated
 from agnocli.db._mongo.locks import alone, in_transaction
@@ -109,6 +119,20 @@ class MongoDb(Closing):
     def version(self) -> str | None:
         with translated(self.address):
             return marking.version(self._place)
+
+    def notes(self, job: str) -> Iterator[bytes]:
+        with translated(self.address):
+            yield from noting.notes(self._place, job)
+
+    def note(self, job: str, text: bytes) -> None:
+        self._check_writable()
+        with translated(self.address):
+            noting.note(self._place, job, text)
+
+    def forget_notes(self, job: str) -> None:
+        self._check_writable()
+        with translated(self.address):
+            noting.forget(self._place, job)
 
     def get(self, session_id: str) -> Session:
         with translated(self.address, session_id=session_id):

@@ -217,6 +217,7 @@ def dialect(database: str, *, create_schema: bool = True) -> Dialect:
         version=partial(marking.version, database),
         bulk=_insert,
         lock_row=" FOR UPDATE",
+        long_text="LONGTEXT",
         schema=database,
         exact="CAST(CONVERT({} USING utf8mb4) AS BINARY) = CAST({} AS BINARY)",
         id_collations=partial(_id_collations, database),

@@ -22,7 +22,7 @@ from agnocli.abc import (
     WriteResult,
 )
 from agnocli.closing import Closing
-from agnocli.db._redis import agno_1, connecting, marking
+from agnocli.db._redis import agno_1, connecting, marking, noting
 from agnocli.db._redis.apart import BatchApart
 from agnocli.db._redis.batch import Batch
 from agnocli.db._redis.bulk import Bulk
@@ -123,6 +123,17 @@ class RedisDb(Closing):
 
     def version(self) -> str | None:
         return marking.version(self._server)
+
+    def notes(self, job: str) -> Iterator[bytes]:
+        return noting.notes(self._server, self._keys.notes(job))
+
+    def note(self, job: str, text: bytes) -> None:
+        self._check_writable()
+        self._server.write(("RPUSH", self._keys.notes(job), text))
+
+    def forget_notes(self, job: str) -> None:
+        self._check_writable()
+        self._server.write(("DEL", self._keys.notes(job)))
 
     def get(self, session_id: str) -> Session:
         try:

@@ -10,6 +10,8 @@ import msgspec
 from agnocli.errors import ConfigError
 
 SESSIONS, RUNS, VERSIONS = "agno_sessions", "agno_runs", "agno_schema_versions"
+LEDGER = "agnocli_ledger"
+"""Ours: what the machines that move one store together have done; not there when nobody does."""
 SCHEMA_VERSION = "3.0.0"
 """What Agno 3 stamps on a table it creates: its last migration, not the package's version."""
 

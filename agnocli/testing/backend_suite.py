@@ -17,6 +17,7 @@ from agnocli.testing.erasing_suite import ErasingSuite
 from agnocli.testing.finding_suite import FindingSuite
 from agnocli.testing.lifecycle_suite import LifecycleSuite
 from agnocli.testing.marking_suite import MarkingSuite
+from agnocli.testing.noting_suite import NotingSuite
 from agnocli.testing.reading_suite import ReadingSuite
 from agnocli.testing.salvage_suite import SalvageSuite
 from agnocli.testing.scale_suite import ScaleSuite
@@ -29,6 +30,7 @@ class BackendSuite(
     ReadingSuite,
     FindingSuite,
     MarkingSuite,
+    NotingSuite,
     WritingSuite,
     EditingSuite,
     ErasingSuite,

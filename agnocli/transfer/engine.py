@@ -202,7 +202,7 @@ class Transfer:
 
     def _judge(self, copy: Source, pending: set[str] | None) -> list[Verdict]:
         """Those that are not the same."""
-        self._changes = self._ledger.count_changes()
+        self._has_adapted = self._ledger.has_adapted
         if self._options.verify is Verify.COUNT and isinstance(copy, Searchable):
             return list(self._miscounted(copy))
         doubtful = pending
@@ -258,7 +258,7 @@ class Transfer:
         )
 
     def _adapted(self, bundle: SessionBundle) -> SessionBundle:
-        if not self._changes:
+        if not self._has_adapted:
             return bundle
         entry = self._ledger.entry(bundle.session.session_id)
         return self._copier.adapter.adapt(bundle) if entry and entry.adapted else bundle

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from agnocli import codec
+from agnocli.abc import Noting
 from agnocli.closing import Closing
 from agnocli.errors import JobError
 from agnocli.transfer.options import Change, Counts, SetAside
@@ -82,6 +83,7 @@ class Ledger(Closing):
 
     def __init__(self, path: Path | None, job: Job, *, restart: bool = False) -> None:
         self.path, self.job = path, job
+        self._notes: Noting | None = None
         self._lock: int | None = None
         self._one_at_a_time = Lock()
         if path is not None:
@@ -105,12 +107,23 @@ class Ledger(Closing):
             self._db.executescript(_TABLES)
             self._complete_tables()
         self._check_job()
-        if restart or self.is_finished:
+        self._begins_anew = restart or self.is_finished
+        if self._begins_anew:
             self._forget()
         self.resumed = self._is_begun()
         self._set(
             "job", codec.encode([self.job.source, self.job.target, self.job.choices]).decode()
         )
+
+    def share(self, notes: Noting) -> None:
+        """From here on the target is told of every session too, so that another machine can go on with this job; and
+        what such a one has noted there is taken over."""
+        if self._begins_anew:
+            notes.forget_notes(self.job.id)
+        for text in notes.notes(self.job.id):
+            self.record(Entry(*one) for one in codec.decode(text))
+        self.resumed = self.resumed or self._is_begun()
+        self._notes = notes
 
     def _complete_tables(self) -> None:
         for table, columns in _NEW_COLUMNS.items():
@@ -141,7 +154,9 @@ class Ledger(Closing):
         return self._get("finished") is not None
 
     def finish(self) -> None:
-        """The next transfer of this job begins anew. What was set aside or changed stays on record."""
+        """The next transfer of this job begins anew. What was set aside or changed stays on record here."""
+        if self._notes is not None:
+            self._notes.forget_notes(self.job.id)
         self._set("finished", "yes")
         with self._transaction():
             self._db.execute("DELETE FROM sessions")
@@ -177,7 +192,10 @@ class Ledger(Closing):
                 raise
 
     def record(self, entries: Iterable[Entry]) -> None:
-        rows = [(_raw(one.session_id), *msgspec.structs.astuple(one)[1:]) for one in entries]
+        told = [msgspec.structs.astuple(one) for one in entries]
+        if self._notes is not None and told:
+            self._notes.note(self.job.id, codec.encode(told))
+        rows = [(_raw(session_id), *rest) for session_id, *rest in told]
         with self._transaction():
             self._db.executemany(_INSERT, rows)
             self._db.executemany(
@@ -228,6 +246,12 @@ class Ledger(Closing):
 
     def count_set_aside(self) -> int:
         return int(self._db.execute("SELECT COUNT(*) FROM set_aside").fetchone()[0])
+
+    @property
+    def has_adapted(self) -> bool:
+        """Whether a policy had to change something in what was copied."""
+        found = self._db.execute("SELECT 1 FROM sessions WHERE adapted LIMIT 1").fetchone()
+        return found is not None
 
     def count_changes(self) -> int:
         return int(self._db.execute("SELECT COUNT(*) FROM changes").fetchone()[0])

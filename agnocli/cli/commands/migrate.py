@@ -39,6 +39,7 @@ def migrate(
     jobs: Annotated[
         int, typer.Option("--jobs", min=1, max=64, help="So many processes beside each other.")
     ] = 1,
+    on_one_machine: Annotated[bool, typer.Option("--on-one-machine", hidden=True)] = False,
     shard: Annotated[
         str | None, typer.Option("--shard", metavar="I/N", help="Part I of N, for N machines.")
     ] = None,
@@ -85,6 +86,7 @@ def migrate(
     flags = TransferFlags(
         restart=restart,
         jobs=jobs,
+        on_one_machine=on_one_machine,
         quarantine=quarantine,
         report=report,
         ledger=ledger,

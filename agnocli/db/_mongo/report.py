@@ -10,6 +10,7 @@ from agnocli.db._mongo.documents import BLOB
 from agnocli.db._mongo.place import LOCKS, RUN_ORDER, Place
 from agnocli.db._mongo.reading import CHUNK, in_chunks, run_facts
 from agnocli.layout import legacy
+from agnocli.layout.names import LEDGER
 
 _HAS_BLOB = {f"{BLOB}.0": {"$exists": True}}
 
@@ -33,7 +34,7 @@ def report(place: Place, *, url_database: str | None) -> BackendReport:
         sessions=sessions,
         runs=table + (_only_in_blobs(place) if blobs else 0),
         versions=versions,
-        tables=tuple(one for one in names if one != LOCKS),
+        tables=tuple(one for one in names if one not in (LOCKS, LEDGER)),
         others=_others(place, names),
         notes=tuple(_notes(place, url_database, names, blobs, old, versions)),
     )
@@ -41,7 +42,7 @@ def report(place: Place, *, url_database: str | None) -> BackendReport:
 
 def _others(place: Place, names: list[str]) -> dict[str, int]:
     """Counts that the server keeps at hand; after a crash of it they may be off a little."""
-    ours = {place.tables.sessions, place.tables.runs, place.tables.versions, LOCKS}
+    ours = {place.tables.sessions, place.tables.runs, place.tables.versions, LOCKS, LEDGER}
     return {
         name: place.database[name].estimated_document_count()
         for name in names

@@ -42,6 +42,9 @@ class Keys(msgspec.Struct, frozen=True):
         """What a batch is called while it is on its way; nothing of Agno's begins so."""
         return f"{self.prefix}:agnocli:{token}"
 
+    def notes(self, job: str) -> str:
+        return self.stage(f"ledger:{job}")
+
     def matching(self, table: str, id_prefix: str = "") -> str:
         """A pattern for keys of a table, which a glob character in the prefix does not change."""
         return _GLOB.sub(r"\\\1", f"{self.prefix}:{table}:{id_prefix}") + "*"

@@ -131,6 +131,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """Whether nothing waits for a reader who stays in one, as things are now."""
     lock_row: str = ""
     """Ends a SELECT that locks its rows until the transaction ends."""
+    long_text: str = "TEXT"
+    """The type of a column for any number of characters."""
     max_parameters: int = 500
     schema: str | None = None
     """Where the tables are, if that must be said."""

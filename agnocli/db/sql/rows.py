@@ -10,6 +10,7 @@ from agnocli.db.sql.dialect import DBCursor, Dialect, Statement
 from agnocli.db.sql.statements import Statements
 from agnocli.errors import CodecError, RecordRejectedError, SessionNotFoundError
 from agnocli.layout import legacy
+from agnocli.layout.names import LEDGER
 from agnocli.layout.portable import fits
 from agnocli.records import (
     RUN_COLUMNS,
@@ -236,7 +237,7 @@ def report(cursor: DBCursor, found: Statements, address: str) -> BackendReport:
 
 
 def _others(cursor: DBCursor, found: Statements) -> Mapping[str, int]:
-    ours = {found.tables.sessions, found.tables.runs, found.tables.versions}
+    ours = {found.tables.sessions, found.tables.runs, found.tables.versions, LEDGER}
     others = (one for one in found.dialect.full_tables(cursor) if one not in ours)
     return {one: _count(cursor, found, one) for one in others}
 

@@ -10,7 +10,7 @@ import msgspec
 
 from agnocli.abc import Capabilities, SessionQuery, Sort
 from agnocli.db.sql.dialect import Dialect, Insert, Statement
-from agnocli.layout.names import Tables
+from agnocli.layout.names import LEDGER, Tables
 from agnocli.records import RUN_COLUMNS, SESSION_COLUMNS, SESSION_DOCUMENTS
 
 BLOB = "runs"
@@ -256,6 +256,21 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
 
     def any_row(self, table: str) -> str:
         return f"SELECT 1 FROM {self._table(table)} LIMIT 1"
+
+    def make_notes(self) -> str:
+        return (
+            f"CREATE TABLE {self._table(LEDGER)} (note_id VARCHAR(32) PRIMARY KEY, job VARCHAR(64) NOT NULL,"
+            f" made_at BIGINT NOT NULL, note {self.dialect.long_text} NOT NULL)"
+        )
+
+    def note_ids(self) -> str:
+        return f"SELECT note_id FROM {self._table(LEDGER)} WHERE job = {self.dialect.placeholder} ORDER BY made_at, note_id"
+
+    def note(self) -> str:
+        return f"SELECT note FROM {self._table(LEDGER)} WHERE note_id = {self.dialect.placeholder}"
+
+    def drop_table(self, table: str) -> str:
+        return f"DROP TABLE {self._table(table)}"
 
     def count(self, table: str) -> str:
         return f"SELECT COUNT(*) FROM {self._table(table)}"

@@ -25,6 +25,7 @@ from agnocli.db.sql import (
     indexes,
     inserting,
     marking,
+    noting,
     reading,
     rows,
     salvage,
@@ -285,7 +286,18 @@ class SQLStore(Closing):
             found = self._statements(cursor)
             return rows.report(cursor, found, self._address)
 
+    def notes(self, job: str) -> Iterator[bytes]:
+        with suppress(BackendNotSetUpError), self._connections.reading() as cursor:
+            yield from noting.notes(cursor, self._dialect, job)
+
     # writing
+
+    def note(self, job: str, text: bytes) -> None:
+        self._edit(lambda cursor: noting.note(cursor, self._dialect, job, text))
+
+    def forget_notes(self, job: str) -> None:
+        with suppress(BackendNotSetUpError):
+            self._edit(lambda cursor: noting.forget(cursor, self._dialect, job))
 
     def write(
         self, bundles: Iterable[SessionBundle], policy: ConflictPolicy = ConflictPolicy.ERROR
