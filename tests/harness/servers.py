@@ -160,6 +160,8 @@ def _serve(recipe: Recipe, home: Path, place: Path, told: int) -> int:
         with place.with_suffix(".users").open("r+") as users:
             fcntl.flock(users, fcntl.LOCK_EX)
             running.unlink(missing_ok=True)
+        if server.poll() is not None:  # by itself
+            shutil.copy(home / "server.log", place.with_suffix(".died"))
         return 0
     finally:
         _stop(server, recipe.stop)
