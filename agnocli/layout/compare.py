@@ -94,8 +94,11 @@ class BundleDigest:
 
 def as_told(session: Session, can: Capabilities) -> Session:
     """A session as a place with these capabilities tells it again; the same object when that changes nothing."""
-    if can.keeps_null_kind:
-        return session
+    return session if can.keeps_null_kind else without_nulls(session)
+
+
+def without_nulls(session: Session) -> Session:
+    """As it is read back where JSON null is no other thing than nothing."""
     found = {name: None for name in SESSION_DOCUMENTS if getattr(session, name) == NULL}
     return msgspec.structs.replace(session, **found) if found else session
 

@@ -38,7 +38,7 @@ from agnocli.transfer.ledger import Entry, Ledger
 from agnocli.transfer.options import Change, Counts, SetAside, TransferOptions, Verify
 from agnocli.transfer.policies import Adapter
 from agnocli.transfer.reading import UNREADABLE, Reading, noting, patiently, unreadable
-from agnocli.transfer.recognizing import Noted
+from agnocli.transfer.recognizing import Digests
 from agnocli.transfer.select import Selection
 from agnocli.transfer.writers import Writers
 
@@ -77,7 +77,10 @@ class Copier:
     ) -> None:
         self._source, self._sinks, self._selection = source, sinks, selection
         self._options, self._ledger, self._quarantine = options, ledger, quarantine
-        self.adapter = Adapter(sinks[0].capabilities, options)
+        can = sinks[0].capabilities
+        self.adapter = Adapter(can, options)
+        by_value = options.verify is Verify.FULL and can.respells_json
+        self._digest = partial(Digests, can=can, by_value=by_value)
         self.done: dict[str, Counts] = {}
         self._writing_down = Lock()
         self.has_begun = False
@@ -110,9 +113,7 @@ class Copier:
             tell()
 
     def _item(self, bundle: SessionBundle) -> _Item:
-        can = self._sinks[0].capabilities
-        by_value = self._options.verify is Verify.FULL and can.respells_json
-        return _Item(bundle, partial(Noted, can=can, by_value=by_value))
+        return _Item(bundle, self._digest)
 
     def make_empty(self) -> None:
         """What holds nothing is made all the same, where it can be."""
@@ -228,32 +229,32 @@ class Copier:
 class _Item(Load):
     """A session on its way, with what is noted of it; of a lazy one, what was counted when it passed last."""
 
-    def __init__(self, bundle: SessionBundle, note: Callable[[Session], Noted]) -> None:
+    def __init__(self, bundle: SessionBundle, digest: Callable[[Session], Digests]) -> None:
         super().__init__(bundle)
-        self._note = note
+        self._digest = digest
         self.adapter: Adapter | None = None
         self.changes: list[Change] = []
         self.failures: list[AgnoCLIError] = []
         """Of the source, while its runs were read."""
         self.is_spent = False
         """Its runs were a stream, which has been read."""
-        self._noted = note(bundle.session)
+        self._digests = digest(bundle.session)
         if isinstance(bundle.runs, tuple):
-            self._noted.drain(bundle.runs)
+            self._digests.drain(bundle.runs)
 
     def passing(self) -> SessionBundle:
         """What the sink gets: once more from its beginning whenever it is called."""
         bundle, self.changes = self.bundle, []
         if self.lazy:
             self.is_spent = True
-            self._noted = self._note(bundle.session)
+            self._digests = self._digest(bundle.session)
             self.runs, self.bytes = 0, session_bytes(bundle.session)
             bundle = noting(bundle, self.failures)
             bundle = SessionBundle(bundle.session, self._counted(bundle.runs))
         return bundle if self.adapter is None else self.adapter.adapt(bundle, self.changes)
 
     def _counted(self, runs: Iterable[Run]) -> Iterator[Run]:
-        for run in self._noted.watch(runs):
+        for run in self._digests.watch(runs):
             self.runs += 1
             self.bytes += len(run.run_data)
             yield run
@@ -273,16 +274,16 @@ class _Item(Load):
         return changes
 
     def entry(self, outcome: str) -> Entry:
-        noted = self._noted
+        digests = self._digests
         return Entry(
             session_id=self.session_id,
             outcome=outcome,
-            digest=noted.exact,
+            digest=digests.exact,
             runs=self.runs,
             bytes=self.bytes,
             adapted=self.adapter is not None,
-            alike=noted.alike,
-            respelled=noted.respelled,
+            alike=digests.alike,
+            respelled=digests.respelled,
         )
 
 

@@ -62,7 +62,7 @@ class Entry(msgspec.Struct, frozen=True):
     """A session that the sink has.
 
     `digest` is to the byte, of what was read as far as the sink can tell it; `alike` over values, empty where it was
-    not taken. `respelled` are the classes, with commas between, of what the sink cannot tell of it.
+    not taken. `respelled` is the class of what the sink cannot tell of it, if there is any.
     """
 
     session_id: str

@@ -20,8 +20,8 @@ MOST_SESSIONS = 1000
 """That are read at once."""
 
 
-class Noted:
-    """What is noted of a session on its way to a place with these capabilities: digests of what that will tell of it."""
+class Digests:
+    """Of a session on its way to a place with these capabilities, as that will tell it again."""
 
     def __init__(self, session: Session, can: Capabilities, *, by_value: bool) -> None:
         told = as_told(session, can)
@@ -31,9 +31,9 @@ class Noted:
 
     @classmethod
     def of(cls, bundle: SessionBundle, can: Capabilities, *, by_value: bool) -> Self:
-        noted = cls(bundle.session, can, by_value=by_value)
-        noted.drain(bundle.runs)
-        return noted
+        digests = cls(bundle.session, can, by_value=by_value)
+        digests.drain(bundle.runs)
+        return digests
 
     def watch(self, runs: Iterable[Run]) -> Iterator[Run]:
         passing = self._exact.watch(runs)
@@ -98,11 +98,11 @@ def _looked_at(
 
 def _verdict(entry: Entry, bundle: SessionBundle, can: Capabilities) -> Verdict | None:
     by_value, streamed = entry.alike != "", not isinstance(bundle.runs, tuple)
-    copied = Noted.of(bundle, can, by_value=by_value and streamed)
+    copied = Digests.of(bundle, can, by_value=by_value and streamed)
     respelled = {entry.respelled} - {""}
     if copied.exact != entry.digest:
         if by_value and not streamed:  # worth its time only now
-            copied = Noted.of(bundle, can, by_value=True)
+            copied = Digests.of(bundle, can, by_value=True)
         if not by_value or copied.alike != entry.alike:
             return None
         respelled.add("json_text")

@@ -14,7 +14,7 @@ from agnocli.db._redis.keys import check_id
 from agnocli.db._redis.reading import Reader, text_of
 from agnocli.errors import BackendError, SessionConflictError
 from agnocli.layout import conflict
-from agnocli.layout.compare import BundleDigest
+from agnocli.layout.compare import BundleDigest, without_nulls
 from agnocli.layout.portable import reject_unholdable
 from agnocli.records import Run, Session, SessionBundle
 
@@ -33,7 +33,7 @@ class BatchApart:
         for session, runs in bundles:
             check_id(session)
             reject_unholdable(session, self._can)
-            outcome = self._put(rows.without_nulls(session), runs, policy)
+            outcome = self._put(without_nulls(session), runs, policy)
             outcomes.setdefault(outcome, []).append(session.session_id)
         return WriteResult(**{name: tuple(ids) for name, ids in outcomes.items()})
 

@@ -13,7 +13,6 @@ from secrets import token_hex
 from typing import Any
 
 from agnocli.abc import Capabilities, ConflictPolicy, WriteResult
-from agnocli.db._redis import rows
 from agnocli.db._redis.changes import Changes, commit
 from agnocli.db._redis.editing import forget_runs
 from agnocli.db._redis.keys import Staged, check_id
@@ -28,7 +27,7 @@ from agnocli.errors import (
     SessionConflictError,
 )
 from agnocli.layout import conflict
-from agnocli.layout.compare import BundleDigest
+from agnocli.layout.compare import BundleDigest, without_nulls
 from agnocli.layout.portable import reject_unholdable
 from agnocli.records import Run, Session, SessionBundle
 
@@ -86,7 +85,7 @@ class Batch:
         """Returns what became of it, as the field of WriteResult."""
         check_id(session)
         reject_unholdable(session, self._can)
-        session = rows.without_nulls(session)
+        session = without_nulls(session)
         if session.session_id in self._numbers:
             return self._meet_own(session, runs, policy)
         text = None if found in (NEW, LEFT_BEHIND) else self._stored(session.session_id)

@@ -17,6 +17,7 @@ from agnocli.db._redis.listing import HEAD, head_members
 from agnocli.db._redis.reading import Reader, raw_id, text_of
 from agnocli.db._redis.reading import place as place_of
 from agnocli.errors import LayoutError, RunNotFoundError
+from agnocli.layout.compare import without_nulls
 from agnocli.layout.portable import reject_unholdable
 from agnocli.records import NULL, Run, Session
 
@@ -119,7 +120,7 @@ class Orphans:
         reject_unholdable(session, self._editor.can)
         key = self._keys.session(session.session_id)
         changes.absent(key)
-        changes.set(key, rows.session_text(rows.without_nulls(session)))
+        changes.set(key, rows.session_text(without_nulls(session)))
         changes.list_in(self._keys.session_indexes(session), session.session_id)
 
     def _orphans(self, changes: Changes, session_id: str, run_ids: Sequence[str]) -> dict[str, Run]:

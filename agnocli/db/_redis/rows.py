@@ -14,7 +14,6 @@ import msgspec
 from agnocli import codec
 from agnocli.errors import CodecError, LayoutError, RecordRejectedError
 from agnocli.records import (
-    NULL,
     RUN_COLUMNS,
     RUN_DOCUMENTS,
     SESSION_COLUMNS,
@@ -307,9 +306,3 @@ def _sized(joined: bytes, record: Session | Run) -> bytes:
             record.session_id, "the record", f"has {len(joined):,} bytes, more than {LARGEST:,}"
         )
     return joined
-
-
-def without_nulls(record: Session) -> Session:
-    """A session as it will be read back, where JSON null is no other thing than nothing."""
-    found = {name: None for name in SESSION_DOCUMENTS if getattr(record, name) == NULL}
-    return msgspec.structs.replace(record, **found) if found else record
