@@ -17,7 +17,12 @@ import pytest
 from agnocli import codec
 from agnocli.abc import HELD_BYTES
 from agnocli.db.sqlite import SqliteDb
-from agnocli.errors import CodecError, RecordRejectedError, SessionConflictError
+from agnocli.errors import (
+    BackendUnavailableError,
+    CodecError,
+    RecordRejectedError,
+    SessionConflictError,
+)
 from agnocli.records import Document, SessionBundle
 from agnocli.testing.base_suite import everything, given
 from agnocli.testing.records import document, numbered, sample_bundle, sample_run, sample_session
@@ -339,3 +344,12 @@ def test_nothing_that_is_read_takes_away_the_locks_of_a_transaction_of_this_proc
         asked = subprocess.run(command, capture_output=True, text=True, check=False)
         assert "database is locked" in asked.stderr
         application.execute("COMMIT")
+
+
+def test_a_search_for_traces_that_fails_does_not_look_like_one_that_found_none(
+    backend: SqliteDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.write([sample_bundle("s")])
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(BackendUnavailableError, match="could not be searched"):
+        backend.traces(["s"])

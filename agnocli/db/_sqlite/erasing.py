@@ -78,7 +78,13 @@ def traces(path: Path, opened: Open, ids: Collection[str]) -> Traces:
 def _standing(file: Path, ids: Collection[str]) -> set[str]:
     """As another process sees it: to close the file in this one would end the locks that this one has on it."""
     command = [sys.executable, "-m", standing.__module__, str(file)]
-    done = subprocess.run(command, input=codec.encode([*ids]), stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(command, input=codec.encode([*ids]), capture_output=True, check=False)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise BackendUnavailableError(
+            f"{file} could not be searched for what was deleted: {said}",
+            hint=f"it is deleted; to see whether an id still stands there: grep -c ID {file}",
+        )
     return set(codec.decode(done.stdout))
 
 
