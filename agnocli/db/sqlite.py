@@ -31,7 +31,7 @@ from agnocli.layout import names
 LOCK_SECONDS = 10.0
 """How long a write waits for another program's."""
 CACHE_KB, LOAD_CACHE_KB = 16 * 2**10, 32 * 2**10
-LOAD_PAGE = 8192
+LOAD_PAGE = 16384
 _LOADED = 0x61676E6F
 """As the user_version of a file: a load has made it, and not yet turned it into WAL mode."""
 

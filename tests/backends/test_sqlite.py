@@ -13,15 +13,19 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from agnocli import codec
 from agnocli.abc import HELD_BYTES
-from agnocli.db.sqlite import SqliteDb
+from agnocli.db.sql.dialect import DBCursor
+from agnocli.db.sqlite import DIALECT, SqliteDb
 from agnocli.errors import (
+    BackendNotSetUpError,
     BackendUnavailableError,
     CodecError,
     RecordRejectedError,
     SessionConflictError,
+    SessionNotFoundError,
 )
 from agnocli.records import Document, SessionBundle
 from agnocli.testing.base_suite import everything, given
@@ -353,3 +357,21 @@ def test_a_search_for_traces_that_fails_does_not_look_like_one_that_found_none(
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(BackendUnavailableError, match="could not be searched"):
         backend.traces(["s"])
+
+
+def test_tables_made_while_they_are_looked_for_are_not_taken_for_another_programs(
+    path: Path, backend: SqliteDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(path, "CREATE TABLE other (x)")
+
+    def columns(cursor: DBCursor, table: str) -> tuple[str, ...]:
+        found = DIALECT.table_columns(cursor, table)
+        with SqliteDb(path) as other:
+            other.setup()
+        return found
+
+    monkeypatch.setattr(backend, "_dialect", replace(DIALECT, table_columns=columns))
+    with pytest.raises(BackendNotSetUpError):
+        backend.get("any")
+    with pytest.raises(SessionNotFoundError):
+        backend.get("any")

@@ -14,7 +14,7 @@ from agnocli.records import RUN_COLUMNS, SESSION_COLUMNS
 
 def absence(cursor: DBCursor, dialect: Dialect, tables: Tables, address: str) -> BackendError:
     others = dialect.table_names(cursor)
-    if not others:
+    if not others or tables.sessions in others:  # another program has made it at this moment
         return nothing_there(address)
     if old := rows.agno_1_tables(cursor, dialect, others):
         named = [f"table {one!r}" for one in old]

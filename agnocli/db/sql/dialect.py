@@ -166,3 +166,12 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """A value that the database cannot hold."""
     is_undone: Callable[[BaseException | None], bool] = _never
     """The database gave the transaction up, as in a deadlock: all of it may be done again."""
+
+    def escaped(self, identifier: str) -> str:
+        """As it stands between quotes, in a statement that values are bound to."""
+        escaped = identifier.replace(self.quote, self.quote * 2)
+        return escaped.replace("%", "%%") if self.doubles_percent else escaped
+
+    @property
+    def doubles_percent(self) -> bool:
+        return "%" in self.placeholder

@@ -52,7 +52,7 @@ def complete(cursor: DBCursor, dialect: Dialect, tables: Tables) -> None:
         if not are_put_off(cursor, dialect, tables):
             return
         there = _there(cursor, dialect, tables)
-        for name, statement in schema.indexes(dialect.name, tables, dialect.schema):
+        for name, statement in schema.indexes(dialect, tables):
             if name not in there:
                 cursor.execute(statement, [])
 

@@ -47,12 +47,7 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
 
     def _name(self, identifier: str) -> str:
         mark = self.dialect.quote
-        quoted = mark + identifier.replace(mark, mark * 2) + mark
-        return quoted.replace("%", "%%") if self._doubles_percent else quoted
-
-    @property
-    def _doubles_percent(self) -> bool:
-        return "%" in self.dialect.placeholder
+        return mark + self.dialect.escaped(identifier) + mark
 
     def _table(self, name: str) -> str:
         schema = self.dialect.schema
@@ -236,7 +231,7 @@ class Statements(msgspec.Struct, frozen=True, dict=True):
 
     def bulk(self, table: str, columns: Sequence[str]) -> Insert:
         name, names = self._table(table), ", ".join(self._name(one) for one in columns)
-        if self._doubles_percent:
+        if self.dialect.doubles_percent:
             name, names = name.replace("%%", "%"), names.replace("%%", "%")
         documents = frozenset(place for place, one in enumerate(columns) if one in _DOCUMENTS)
         return Insert(

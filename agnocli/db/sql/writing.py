@@ -30,7 +30,7 @@ def create(cursor: DBCursor, dialect: Dialect, tables: Tables, missing: set[str]
     from agnocli.db.sql import schema
 
     collations = dialect.id_collations(cursor, tables.sessions)
-    for statement in schema.creation(dialect.name, tables, missing, dialect.schema, *collations):
+    for statement in schema.creation(dialect, tables, missing, *collations):
         cursor.execute(statement, [])
     made = Statements(dialect, tables, (), ())
     stamps = made.insert(tables.versions, ("table_name", "version", "created_at", "updated_at"))
