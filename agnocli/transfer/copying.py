@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Protocol
 
 from agnocli.abc import (
+    Capabilities,
     ConflictPolicy,
     Loader,
     Salvageable,
@@ -38,10 +39,11 @@ from agnocli.transfer.ledger import Entry, Ledger
 from agnocli.transfer.options import Change, Counts, SetAside, TransferOptions, Verify
 from agnocli.transfer.policies import Adapter
 from agnocli.transfer.reading import UNREADABLE, Reading, noting, patiently, unreadable
-from agnocli.transfer.recognizing import Digests
+from agnocli.transfer.recognizing import Digests, NoDigests
 from agnocli.transfer.select import Selection
 from agnocli.transfer.writers import Writers
 
+Digesting = Callable[[Session], Digests | NoDigests]
 OUTCOMES = ("written", "identical", "skipped", "replaced")
 
 
@@ -79,8 +81,7 @@ class Copier:
         self._options, self._ledger, self._quarantine = options, ledger, quarantine
         can = sinks[0].capabilities
         self.adapter = Adapter(can, options)
-        by_value = options.verify is Verify.FULL and can.respells_json
-        self._digest = partial(Digests, can=can, by_value=by_value)
+        self._digest = _digesting(options.verify, can)
         self.done: dict[str, Counts] = {}
         self._writing_down = Lock()
         self.has_begun = False
@@ -229,7 +230,7 @@ class Copier:
 class _Item(Load):
     """A session on its way, with what is noted of it; of a lazy one, what was counted when it passed last."""
 
-    def __init__(self, bundle: SessionBundle, digest: Callable[[Session], Digests]) -> None:
+    def __init__(self, bundle: SessionBundle, digest: Digesting) -> None:
         super().__init__(bundle)
         self._digest = digest
         self.adapter: Adapter | None = None
@@ -285,6 +286,13 @@ class _Item(Load):
             alike=digests.alike,
             respelled=digests.respelled,
         )
+
+
+def _digesting(verify: Verify, can: Capabilities) -> Digesting:
+    if verify is Verify.NONE:
+        return lambda session: NoDigests()
+    by_value = verify is Verify.FULL and can.respells_json
+    return partial(Digests, can=can, by_value=by_value)
 
 
 def _loading(sink: Sink) -> AbstractContextManager[None]:

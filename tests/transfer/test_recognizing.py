@@ -16,7 +16,7 @@ from agnocli.records import Document, SessionBundle
 from agnocli.testing.base_suite import everything
 from agnocli.testing.records import document, sample_bundle, sample_run, sample_session
 from agnocli.transfer import engine
-from agnocli.transfer.options import TransferOptions
+from agnocli.transfer.options import TransferOptions, Verify
 from tests.transfer.conftest import Telling, named_memory
 from tests.transfer.moving import Through, Times, move
 
@@ -125,6 +125,25 @@ def test_a_job_that_goes_on_reads_what_it_has_only_if_the_source_has_changed_sin
     report = move(watched, target, options, ledger_file=ledger_file)
     again = [*IDS, "s0", "s0"] if changed else []
     assert watched.scanned == [*IDS[2:], *again]
+    assert report.count("verified").sessions == 6
+    assert everything(target) == everything(watched)
+
+
+def test_what_was_copied_without_verification_is_compared_with_the_source_by_a_job_that_goes_on_with_it(
+    watched: Watched, target: Backend, ledger_file: Path
+) -> None:
+    without = TransferOptions(batch_bytes=2**18, verify=Verify.NONE)
+    body = document({"content": "x" * 2_000_000})
+    for number in range(6):
+        watched.append_run(sample_run(f"s{number}", 8, run_data=body))
+    with pytest.raises(KeyboardInterrupt):
+        sink = Through(target, write=Times(2, KeyboardInterrupt()))
+        move(watched, sink, without, ledger_file=ledger_file)
+    assert list(target.ids()) == ["s0", "s1"]
+    target.update("s1", {"agent_id": "someone else"})
+    watched.scanned.clear()
+    report = move(watched, target, replace(without, verify=Verify.FULL), ledger_file=ledger_file)
+    assert watched.scanned == [*IDS[2:], "s0", "s1", "s1", "s1"]  # compared, copied again, compared
     assert report.count("verified").sessions == 6
     assert everything(target) == everything(watched)
 
