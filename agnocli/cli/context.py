@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from typing import TYPE_CHECKING, TextIO, cast
 
 import typer
@@ -96,6 +97,15 @@ class App:
         ]
         self._opened += again
         return [backend for backend, _ in again]
+
+    def opener(self, sink: object) -> Callable[[], Backend] | None:
+        """What opens a place, that was opened here, once more and in any process, to be read; None for any other."""
+        from agnocli.db.registry import open_backend
+
+        for backend, chosen in self._opened:
+            if backend is sink and backend.capabilities.durable:
+                return partial(open_backend, chosen, read_only=True)
+        return None
 
     def backend_name(self) -> str:
         from agnocli.config import backend_config

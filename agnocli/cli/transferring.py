@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from agnocli.abc import Backend
     from agnocli.formats.registry import SessionFile
     from agnocli.transfer.ledger import Job
+    from agnocli.transfer.lookers import Lookers
 
 COLUMNS = [
     Column("outcome", ""),
@@ -159,11 +160,14 @@ def _transfer(
         if options.shard is not None and not flags.on_one_machine and isinstance(sink, Noting):
             ledger.share(sink)
         quarantine = _quarantine_path(app, job, flags, resumed=ledger.resumed)
-        with Bar(
-            app.terminal,
-            quiet=app.options.quiet,
-            events=None if sink.address == STREAM else events(app),
-        ) as bar:
+        with (
+            _lookers(app, sink, flags) as lookers,
+            Bar(
+                app.terminal,
+                quiet=app.options.quiet,
+                events=None if sink.address == STREAM else events(app),
+            ) as bar,
+        ):
 
             def show(progress: Progress) -> None:
                 bar.show(progress)
@@ -176,6 +180,7 @@ def _transfer(
                 ledger,
                 copy=sink if sink.address != STREAM and hasattr(sink, "scan") else None,
                 beside=app.beside(sink),
+                lookers=lookers,
                 quarantine=QuarantineWriter(quarantine, backend=sink.address),
                 observer=show,
             )
@@ -183,6 +188,13 @@ def _transfer(
                 done = sum(one.sessions for one in ledger.outcomes().values())
                 app.note(f"going on behind {done:,} sessions that are there; --restart begins anew")
             return transfer.run(), quarantine
+
+
+def _lookers(app: App, sink: Any, flags: TransferFlags) -> AbstractContextManager[Lookers | None]:
+    from agnocli.transfer.lookers import Lookers
+
+    opener = None if flags.on_one_machine else app.opener(sink)  # there all processors are busy
+    return nullcontext() if opener is None else Lookers(opener, sink.capabilities)
 
 
 def _ledger_path(app: App, source: Any, sink: Any, job: Job, flags: TransferFlags) -> Path | None:

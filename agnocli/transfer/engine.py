@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import msgspec
 
@@ -32,6 +33,7 @@ from agnocli.records import SessionBundle
 from agnocli.transfer.copying import Copier, Quarantine
 from agnocli.transfer.idset import IdSet
 from agnocli.transfer.ledger import Entry, Job, Ledger
+from agnocli.transfer.lookers import LARGE, Lookers
 from agnocli.transfer.options import (
     Counts,
     Difference,
@@ -43,9 +45,10 @@ from agnocli.transfer.options import (
     TransferReport,
     Verify,
 )
-from agnocli.transfer.recognizing import recognized
+from agnocli.transfer.reading import patiently
+from agnocli.transfer.recognizing import Seen, looked_at, recognized
 from agnocli.transfer.select import Selection
-from agnocli.transfer.verify import MISSING, Pairs, Verdict
+from agnocli.transfer.verify import MISSING, READERS, Pairs, Verdict
 
 ROUNDS = 3
 """How often sessions that change while they are copied are copied again."""
@@ -79,7 +82,8 @@ def check_ends(source: Source, sink: Sink) -> None:
 class Transfer:
     """One transfer. `sink` can also be read, or verifying it is not possible (`copy` None).
 
-    `beside` are more sinks over the place of `sink`, where that is written by several at once.
+    `beside` are more sinks over the place of `sink`, where that is written by several at once; `lookers` read it again
+    beside this process, when there is much to be verified.
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class Transfer:
         *,
         copy: Source | None,
         beside: Sequence[Sink] = (),
+        lookers: Lookers | None = None,
         quarantine: Quarantine | None = None,
         observer: Observer = lambda progress: None,
     ) -> None:
@@ -99,6 +104,7 @@ class Transfer:
         self._options, self._ledger, self._observer = options, ledger, observer
         self._began = self._told = time.monotonic()
         self._selection = Selection(source, options)
+        self._lookers = lookers if options.verify is Verify.FULL else None
         self._copier = Copier(source, [sink, *beside], self._selection, options, ledger, quarantine)
         self._can: Capabilities = sink.capabilities
         self._before, self._verified = ledger.outcomes(), Counts()
@@ -120,6 +126,7 @@ class Transfer:
         resumed = self._ledger.resumed
         wanted = (lambda one: not self._ledger.knows(one)) if resumed else None
         self._copier.copy(wanted, self._tell_copied)
+        self._copied()
         if not self._copier.has_begun and not isinstance(self._sink, Readable):
             self._copier.make_empty()
         if self._copy is not None and self._options.verify is not Verify.NONE:
@@ -164,7 +171,14 @@ class Transfer:
             )
 
     def _tell_copied(self) -> None:
-        self._tell(Phase.COPY, sum_of(self._before, self._copier.done))
+        self._tell(Phase.COPY, self._copied())
+
+    def _copied(self) -> Counts:
+        """So far; when that is much, those who will look at it make ready."""
+        copied = sum_of(self._before, self._copier.done)
+        if self._lookers is not None and copied.bytes >= LARGE:
+            self._lookers.start()
+        return copied
 
     def _tell_now_and_then(self, phase: Phase, counts: Counts) -> None:
         if time.monotonic() - self._told > EVERY:
@@ -225,7 +239,8 @@ class Transfer:
         say that it is as it was, or too few are recognized."""
         doubtful = set[str]()
         if self._version is not None:
-            for session_id, verdict in recognized(copy, self._to_recognize(), self._can):
+            look, readers = partial(self._look, copy), len(self._lookers or ()) or READERS
+            for session_id, verdict in recognized(look, self._to_recognize(), readers):
                 if verdict is not None:
                     self._is_verified(verdict)
                     continue
@@ -237,6 +252,10 @@ class Transfer:
                     return doubtful
         self._verified, self._respelled = Counts(), {}
         return None
+
+    def _look(self, copy: Readable, entries: list[Entry]) -> list[Seen]:
+        found = self._lookers.look(entries) if self._lookers else None
+        return patiently(partial(looked_at, copy, entries, self._can)) if found is None else found
 
     def _to_recognize(self) -> Iterator[Entry]:
         return (one for one in self._ledger.entries() if one.outcome != "skipped")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from typing import Self
 
 from agnocli.abc import Capabilities, Readable
@@ -13,11 +12,13 @@ from agnocli.errors import BackendNotSetUpError
 from agnocli.layout.compare import BundleDigest, alike, as_told, to_the_byte
 from agnocli.records import Run, Session, SessionBundle
 from agnocli.transfer.ledger import Entry
-from agnocli.transfer.reading import patiently
-from agnocli.transfer.verify import COMPARED_BYTES, READERS, Verdict
+from agnocli.transfer.verify import COMPARED_BYTES, Verdict
 
 MOST_SESSIONS = 1000
 """That are read at once."""
+
+Seen = tuple[str, Verdict | None]
+"""By id what is as it was noted; None for what has to be looked at more closely, as a missing one has to be."""
 
 
 class Digests:
@@ -69,15 +70,15 @@ class NoDigests:
 
 
 def recognized(
-    copy: Readable, entries: Iterable[Entry], can: Capabilities
-) -> Iterator[tuple[str, Verdict | None]]:
-    """By id what is as it was noted; None for what has to be looked at, which a missing one has to be too."""
-    reading: deque[Future[list[tuple[str, Verdict | None]]]] = deque()
-    with ThreadPoolExecutor(READERS, thread_name_prefix="agnocli-read-copy") as readers:
+    look: Callable[[list[Entry]], list[Seen]], entries: Iterable[Entry], readers: int
+) -> Iterator[Seen]:
+    """What `look` finds, asked by so many threads."""
+    reading: deque[Future[list[Seen]]] = deque()
+    with ThreadPoolExecutor(readers, thread_name_prefix="agnocli-read-copy") as pool:
         for some in _together(entries):
-            if len(reading) > READERS:
+            if len(reading) > readers:
                 yield from reading.popleft().result()
-            reading.append(readers.submit(patiently, partial(_looked_at, copy, some, can)))
+            reading.append(pool.submit(look, some))
         while reading:
             yield from reading.popleft().result()
 
@@ -94,9 +95,8 @@ def _together(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
         yield some
 
 
-def _looked_at(
-    copy: Readable, entries: list[Entry], can: Capabilities
-) -> list[tuple[str, Verdict | None]]:
+def looked_at(copy: Readable, entries: list[Entry], can: Capabilities) -> list[Seen]:
+    """Each of them."""
     noted = {one.session_id: one for one in entries}
     found: dict[str, Verdict | None] = dict.fromkeys(noted)
     try:

@@ -1,0 +1,115 @@
+"""Copies looked at in processes of their own, where there are many: one interpreter reads with one processor."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from queue import SimpleQueue
+from typing import BinaryIO
+
+from agnocli.abc import Backend, Capabilities
+from agnocli.closing import Closing
+from agnocli.transfer.ledger import Entry
+from agnocli.transfer.recognizing import Seen, looked_at
+
+LARGE = 32 * 2**20
+"""Bytes of documents that are worth the start of more interpreters."""
+MOST = 4
+PATIENCE = 5.0
+"""Seconds that one has to end by itself."""
+
+
+class Lookers(Closing):
+    """None until `start`. `open_copy` must be picklable."""
+
+    def __init__(self, open_copy: Callable[[], Backend], can: Capabilities) -> None:
+        self._job = pickle.dumps((open_copy, can))
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._free = SimpleQueue[subprocess.Popen[bytes]]()
+
+    def __len__(self) -> int:
+        return len(self._processes)
+
+    def start(self) -> None:
+        """One for each processor, none where that is one; they make ready while the caller goes on."""
+        if self._processes or (processors := _processors()) == 1:
+            return
+        for _ in range(min(processors, MOST)):
+            process = subprocess.Popen(
+                # not from the folder that the user is in
+                [sys.executable, "-P", "-m", __name__],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+            self._processes.append(process)
+            with suppress(BrokenPipeError):
+                assert process.stdin is not None
+                process.stdin.write(self._job)
+                process.stdin.flush()
+            self._free.put(process)
+
+    def look(self, entries: Sequence[Entry]) -> list[Seen] | None:
+        """As `looked_at`, by the next one that is free; None when it could not, for whatever reason."""
+        process = self._free.get()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            pickle.dump(entries, process.stdin)
+            process.stdin.flush()
+            found: list[Seen] | None = pickle.load(process.stdout)
+        except (OSError, EOFError, pickle.UnpicklingError):  # it is not there any more
+            return None
+        finally:
+            self._free.put(process)
+        return found
+
+    def close(self) -> None:
+        for process in self._processes:
+            with suppress(BrokenPipeError):
+                assert process.stdin is not None
+                process.stdin.close()
+        for process in self._processes:
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+        self._processes.clear()
+
+
+def _processors() -> int:
+    """That this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def serve(asked: BinaryIO, answers: BinaryIO) -> None:
+    """Look at what is asked for, until nobody asks any more."""
+    open_copy, can = pickle.load(asked)
+    with closing(open_copy()) as copy:
+        while True:
+            try:
+                entries = pickle.load(asked)
+            except EOFError:
+                return
+            found: list[Seen] | None = None
+            with suppress(Exception):  # who asks looks himself then, and finds out
+                found = looked_at(copy, entries, can)
+            pickle.dump(found, answers)
+            answers.flush()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who asks has it too, and ends this
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(2, 1)  # lest a library's words come between
+        serve(sys.stdin.buffer, answers)
