@@ -1,6 +1,6 @@
 """Migrations beside the drivers' plain bulk speed and beside a loop over agno's own API, in turns, on one machine.
 
-Needs `raw_limit.py`, `make_store.py` and `agno_loop.py`, in the folder that AGNOCLI_BENCH_TOOLS names or in
+`plain_redis.py` is as `raw_limit.py` into Redis, and writes all that Agno writes there. Needs `raw_limit.py`, `make_store.py` and `agno_loop.py`, in the folder that AGNOCLI_BENCH_TOOLS names or in
 ../shared/tools. AGNOCLI_BENCH_REPEATS sets how often (default 5).
 """
 
@@ -35,6 +35,7 @@ SIZES = {
     "1 MB": (40, 3, 1_000_000),
 }
 """Sessions, runs of each, bytes of a run."""
+LIMIT = "raw_limit.py"
 LOOP_SESSIONS = 200
 """That the loop moves: it is too slow for all."""
 
@@ -106,8 +107,12 @@ def migrated(here: Place, folder: Path, source: str, sink: str, *flags: str) -> 
     return found
 
 
-def plain(source: Path, target: Target) -> float:
-    command = [tool("raw_limit.py"), source, target.kind, target.url]
+def plain(script: str, source: Path, target: Target) -> float:
+    """Seconds."""
+    if script == LIMIT:
+        command = [tool(script), source, target.kind, target.url]
+    else:
+        command = [Path(__file__).with_name(script), source, target.url]
     done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, check=True)
     return float(codec.decode(done.stdout)["seconds"])
 
@@ -118,14 +123,21 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Target]:
         yield Target(here, tmp_path)
 
 
+@pytest.mark.parametrize("script", [LIMIT, "plain_redis.py"])
 @pytest.mark.parametrize("size", SIZES)
 def test_a_migration_is_as_fast_as_a_script_without_checks_and_half_as_fast_with_proof(
-    target: Target, size: str, stores: dict[str, Path], capsys: pytest.CaptureFixture[str]
+    target: Target,
+    size: str,
+    script: str,
+    stores: dict[str, Path],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    if script != LIMIT and target.kind not in script:
+        pytest.skip("is into another database")
     unproven, proven = [], []
     seconds: dict[str, list[float]] = {"plain": [], "none": [], "full": []}
     for _ in range(REPEATS):
-        seconds["plain"].append(plain(stores[size], target))
+        seconds["plain"].append(plain(script, stores[size], target))
         for verify in ("none", "full"):
             found = ours(stores[size], target, "--verify", verify)
             assert found["sessions"]["written"] == SIZES[size][0]
@@ -135,7 +147,7 @@ def test_a_migration_is_as_fast_as_a_script_without_checks_and_half_as_fast_with
     rate = found["bytes"] / 1e6 / median(seconds["none"])
     with capsys.disabled():
         print(
-            f"\n{target.kind} {size}: plain {median(seconds['plain']):.2f} s,"
+            f"\n{target.kind} {size}: {script} {median(seconds['plain']):.2f} s,"
             f" ours {median(seconds['none']):.2f} s ({rate:.0f} MB/s), verified {median(seconds['full']):.2f} s;"
             f" ratios {median(unproven):.2f} ({min(unproven):.2f}-{max(unproven):.2f}),"
             f" {median(proven):.2f} ({min(proven):.2f}-{max(proven):.2f})"
