@@ -39,20 +39,24 @@ class Lookers(Closing):
         """One for each processor, none where that is one; they make ready while the caller goes on."""
         if self._processes or (processors := _processors()) == 1:
             return
-        for _ in range(min(processors, MOST)):
-            process = subprocess.Popen(
-                # not from the folder that the user is in
-                [sys.executable, "-P", "-m", __name__],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
-            self._processes.append(process)
-            with suppress(BrokenPipeError):
-                assert process.stdin is not None
-                process.stdin.write(self._job)
-                process.stdin.flush()
-            self._free.put(process)
+        with suppress(OSError):  # where no more can be had, fewer do
+            for _ in range(min(processors, MOST)):
+                self._start_one()
+
+    def _start_one(self) -> None:
+        process = subprocess.Popen(
+            # not from the folder that the user is in
+            [sys.executable, "-P", "-m", __name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self._processes.append(process)
+        self._free.put(process)
+        with suppress(BrokenPipeError):
+            assert process.stdin is not None
+            process.stdin.write(self._job)
+            process.stdin.flush()
 
     def look(self, entries: Sequence[Entry]) -> list[Seen] | None:
         """As `looked_at`, by the next one that is free; None when it could not, for whatever reason."""

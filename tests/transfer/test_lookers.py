@@ -137,6 +137,15 @@ def test_there_is_one_for_each_processor_up_to_some(
         assert len(there) == number
 
 
+def test_this_process_looks_alone_where_no_other_can_be_started(
+    source: SqliteDb, target: SqliteDb, there: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    report = move(source, target, lookers=there)
+    assert len(there) == 0
+    assert report.count("verified").sessions == 40
+
+
 @pytest.mark.parametrize("verify", [Verify.NONE, Verify.COUNT, Verify.SAMPLE])
 def test_there_are_none_where_little_is_read_again(
     source: SqliteDb, target: SqliteDb, there: Counting, verify: Verify
