@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from agnocli.abc import Backend
     from agnocli.formats.registry import SessionFile
     from agnocli.transfer.ledger import Job
-    from agnocli.transfer.lookers import Lookers
+    from agnocli.transfer.verifiers import Verifiers
 
 COLUMNS = [
     Column("outcome", ""),
@@ -161,7 +161,7 @@ def _transfer(
             ledger.share(sink)
         quarantine = _quarantine_path(app, job, flags, resumed=ledger.resumed)
         with (
-            _lookers(app, sink, flags) as lookers,
+            _verifiers(app, sink, flags) as verifiers,
             Bar(
                 app.terminal,
                 quiet=app.options.quiet,
@@ -180,7 +180,7 @@ def _transfer(
                 ledger,
                 copy=sink if sink.address != STREAM and hasattr(sink, "scan") else None,
                 beside=app.beside(sink),
-                lookers=lookers,
+                verifiers=verifiers,
                 quarantine=QuarantineWriter(quarantine, backend=sink.address),
                 observer=show,
             )
@@ -190,11 +190,13 @@ def _transfer(
             return transfer.run(), quarantine
 
 
-def _lookers(app: App, sink: Any, flags: TransferFlags) -> AbstractContextManager[Lookers | None]:
-    from agnocli.transfer.lookers import Lookers
+def _verifiers(
+    app: App, sink: Any, flags: TransferFlags
+) -> AbstractContextManager[Verifiers | None]:
+    from agnocli.transfer.verifiers import Verifiers
 
     opener = None if flags.on_one_machine else app.opener(sink)  # there all processors are busy
-    return nullcontext() if opener is None else Lookers(opener, sink.capabilities)
+    return nullcontext() if opener is None else Verifiers(opener, sink.capabilities)
 
 
 def _ledger_path(app: App, source: Any, sink: Any, job: Job, flags: TransferFlags) -> Path | None:

@@ -33,7 +33,6 @@ from agnocli.records import SessionBundle
 from agnocli.transfer.copying import Copier, Quarantine
 from agnocli.transfer.idset import IdSet
 from agnocli.transfer.ledger import Entry, Job, Ledger
-from agnocli.transfer.lookers import LARGE, Lookers
 from agnocli.transfer.options import (
     Counts,
     Difference,
@@ -46,8 +45,9 @@ from agnocli.transfer.options import (
     Verify,
 )
 from agnocli.transfer.reading import patiently
-from agnocli.transfer.recognizing import Seen, looked_at, recognized
+from agnocli.transfer.recognizing import Seen, recognize, recognized
 from agnocli.transfer.select import Selection
+from agnocli.transfer.verifiers import Verifiers
 from agnocli.transfer.verify import MISSING, READERS, Pairs, Verdict
 
 ROUNDS = 3
@@ -82,7 +82,7 @@ def check_ends(source: Source, sink: Sink) -> None:
 class Transfer:
     """One transfer. `sink` can also be read, or verifying it is not possible (`copy` None).
 
-    `beside` are more sinks over the place of `sink`, where that is written by several at once; `lookers` read it again
+    `beside` are more sinks over the place of `sink`, where that is written by several at once; `verifiers` read it again
     beside this process, when there is much to be verified.
     """
 
@@ -95,7 +95,7 @@ class Transfer:
         *,
         copy: Source | None,
         beside: Sequence[Sink] = (),
-        lookers: Lookers | None = None,
+        verifiers: Verifiers | None = None,
         quarantine: Quarantine | None = None,
         observer: Observer = lambda progress: None,
     ) -> None:
@@ -104,7 +104,7 @@ class Transfer:
         self._options, self._ledger, self._observer = options, ledger, observer
         self._began = self._told = time.monotonic()
         self._selection = Selection(source, options)
-        self._lookers = lookers if options.verify is Verify.FULL else None
+        self._verifiers = verifiers if options.verify is Verify.FULL else None
         self._copier = Copier(source, [sink, *beside], self._selection, options, ledger, quarantine)
         self._can: Capabilities = sink.capabilities
         self._before, self._verified = ledger.outcomes(), Counts()
@@ -126,7 +126,6 @@ class Transfer:
         resumed = self._ledger.resumed
         wanted = (lambda one: not self._ledger.knows(one)) if resumed else None
         self._copier.copy(wanted, self._tell_copied)
-        self._copied()
         if not self._copier.has_begun and not isinstance(self._sink, Readable):
             self._copier.make_empty()
         if self._copy is not None and self._options.verify is not Verify.NONE:
@@ -171,14 +170,10 @@ class Transfer:
             )
 
     def _tell_copied(self) -> None:
-        self._tell(Phase.COPY, self._copied())
-
-    def _copied(self) -> Counts:
-        """So far; when that is much, those who will look at it make ready."""
         copied = sum_of(self._before, self._copier.done)
-        if self._lookers is not None and copied.bytes >= LARGE:
-            self._lookers.start()
-        return copied
+        if self._verifiers is not None:
+            self._verifiers.expect(copied.bytes)
+        self._tell(Phase.COPY, copied)
 
     def _tell_now_and_then(self, phase: Phase, counts: Counts) -> None:
         if time.monotonic() - self._told > EVERY:
@@ -239,8 +234,7 @@ class Transfer:
         say that it is as it was, or too few are recognized."""
         doubtful = set[str]()
         if self._version is not None:
-            look, readers = partial(self._look, copy), len(self._lookers or ()) or READERS
-            for session_id, verdict in recognized(look, self._to_recognize(), readers):
+            for session_id, verdict in self._recognized(copy):
                 if verdict is not None:
                     self._is_verified(verdict)
                     continue
@@ -253,9 +247,18 @@ class Transfer:
         self._verified, self._respelled = Counts(), {}
         return None
 
-    def _look(self, copy: Readable, entries: list[Entry]) -> list[Seen]:
-        found = self._lookers.look(entries) if self._lookers else None
-        return patiently(partial(looked_at, copy, entries, self._can)) if found is None else found
+    def _recognized(self, copy: Readable) -> Iterator[Seen]:
+        beside = self._verifiers
+        if beside is not None:
+            beside.expect(sum_of(self._ledger.outcomes()).bytes)
+
+        def attempt(entries: list[Entry]) -> list[Seen]:
+            found = beside.recognize(entries) if beside else None
+            return (
+                patiently(partial(recognize, copy, entries, self._can)) if found is None else found
+            )
+
+        return recognized(attempt, self._to_recognize(), len(beside or ()) or READERS)
 
     def _to_recognize(self) -> Iterator[Entry]:
         return (one for one in self._ledger.entries() if one.outcome != "skipped")

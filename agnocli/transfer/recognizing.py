@@ -70,15 +70,15 @@ class NoDigests:
 
 
 def recognized(
-    look: Callable[[list[Entry]], list[Seen]], entries: Iterable[Entry], readers: int
+    recognize: Callable[[list[Entry]], list[Seen]], entries: Iterable[Entry], readers: int
 ) -> Iterator[Seen]:
-    """What `look` finds, asked by so many threads."""
+    """What `recognize` finds, asked by so many threads."""
     reading: deque[Future[list[Seen]]] = deque()
     with ThreadPoolExecutor(readers, thread_name_prefix="agnocli-read-copy") as pool:
         for some in _together(entries):
             if len(reading) > readers:
                 yield from reading.popleft().result()
-            reading.append(pool.submit(look, some))
+            reading.append(pool.submit(recognize, some))
         while reading:
             yield from reading.popleft().result()
 
@@ -95,7 +95,7 @@ def _together(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
         yield some
 
 
-def looked_at(copy: Readable, entries: list[Entry], can: Capabilities) -> list[Seen]:
+def recognize(copy: Readable, entries: list[Entry], can: Capabilities) -> list[Seen]:
     """Each of them."""
     noted = {one.session_id: one for one in entries}
     found: dict[str, Verdict | None] = dict.fromkeys(noted)

@@ -1,7 +1,8 @@
 """Migrations beside the drivers' plain bulk speed and beside a loop over agno's own API, in turns, on one machine.
 
-`plain_redis.py` is as `raw_limit.py` into Redis, and writes all that Agno writes there. Needs `raw_limit.py`, `make_store.py` and `agno_loop.py`, in the folder that AGNOCLI_BENCH_TOOLS names or in
-../shared/tools. AGNOCLI_BENCH_REPEATS sets how often (default 5).
+Needs `raw_limit.py`, `make_store.py` and `agno_loop.py`, in the folder that AGNOCLI_BENCH_TOOLS names or in
+../shared/tools; `plain_redis.py` is as the first, and writes all that Agno writes into Redis. AGNOCLI_BENCH_REPEATS sets
+how often (default 5).
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from agnocli.records import RawPiece, SessionBundle
 from agnocli.transfer.copying import Quarantine
 from agnocli.transfer.engine import Transfer, job_of
 from agnocli.transfer.ledger import Ledger
-from agnocli.transfer.lookers import Lookers
 from agnocli.transfer.options import Observer, TransferOptions, TransferReport
+from agnocli.transfer.verifiers import Verifiers
 
 
 def move(
@@ -22,7 +22,7 @@ def move(
     *,
     ledger_file: Path | None = None,
     beside: Sequence[Any] = (),
-    lookers: Lookers | None = None,
+    verifiers: Verifiers | None = None,
     quarantine: Quarantine | None = None,
     restart: bool = False,
     observer: Observer = lambda progress: None,
@@ -36,7 +36,7 @@ def move(
             ledger,
             copy=target,
             beside=beside,
-            lookers=lookers,
+            verifiers=verifiers,
             quarantine=quarantine,
             observer=observer,
         )

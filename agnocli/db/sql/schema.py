@@ -13,7 +13,7 @@ from agnocli.db.sql.dialect import Dialect
 from agnocli.layout.names import SCHEMA_VERSION, Tables
 
 DDL = Path(__file__).with_name("ddl")
-_PLAIN = re.compile("ai|agno_[a-z0-9_]*")
+_PLAIN = re.compile("|ai|agno_[a-z0-9_]*")
 """Names that stand without quotes, as Agno writes them: none is a word of SQL."""
 
 
@@ -46,7 +46,7 @@ def _statements(dialect: Dialect, logical: str) -> list[str]:
 
 
 def _filled(dialect: Dialect, statement: str, tables: Tables, **collations: str | None) -> str:
-    names = {"schema": dialect.schema or "ai", **asdict(tables)}
+    names = {"schema": dialect.schema or "", **asdict(tables)}
     if all(map(_PLAIN.fullmatch, names.values())):
         return statement.replace(dialect.quote, "").format_map(names | collations)
     escaped = {blank: dialect.escaped(name) for blank, name in names.items()}

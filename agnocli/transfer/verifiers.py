@@ -1,4 +1,4 @@
-"""Copies looked at in processes of their own, where there are many: one interpreter reads with one processor."""
+"""Large copies verified by more processes: one interpreter reads with one processor."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from typing import BinaryIO
 
 from agnocli.abc import Backend, Capabilities
 from agnocli.closing import Closing
+from agnocli.errors import AgnoCLIError
 from agnocli.transfer.ledger import Entry
-from agnocli.transfer.recognizing import Seen, looked_at
+from agnocli.transfer.recognizing import Seen, recognize
 
 LARGE = 32 * 2**20
 """Bytes of documents that are worth the start of more interpreters."""
@@ -24,8 +25,8 @@ PATIENCE = 5.0
 """Seconds that one has to end by itself."""
 
 
-class Lookers(Closing):
-    """None until `start`. `open_copy` must be picklable."""
+class Verifiers(Closing):
+    """Processes that read a copy beside this one, none until there is much of it. `open_copy` must be picklable."""
 
     def __init__(self, open_copy: Callable[[], Backend], can: Capabilities) -> None:
         self._job = pickle.dumps((open_copy, can))
@@ -35,9 +36,10 @@ class Lookers(Closing):
     def __len__(self) -> int:
         return len(self._processes)
 
-    def start(self) -> None:
-        """One for each processor, none where that is one; they make ready while the caller goes on."""
-        if self._processes or (processors := _processors()) == 1:
+    def expect(self, size: int) -> None:
+        """So many bytes will have to be read. From LARGE on one starts for each processor, unless that is one, and makes
+        ready while the caller goes on."""
+        if size < LARGE or self._processes or (processors := _processors()) == 1:
             return
         with suppress(OSError):  # where no more can be had, fewer do
             for _ in range(min(processors, MOST)):
@@ -58,8 +60,8 @@ class Lookers(Closing):
             process.stdin.write(self._job)
             process.stdin.flush()
 
-    def look(self, entries: Sequence[Entry]) -> list[Seen] | None:
-        """As `looked_at`, by the next one that is free; None when it could not, for whatever reason."""
+    def recognize(self, entries: Sequence[Entry]) -> list[Seen] | None:
+        """By the next one that is free; None when it could not, for whatever reason."""
         process = self._free.get()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -97,7 +99,7 @@ def _processors() -> int:
 
 
 def serve(asked: BinaryIO, answers: BinaryIO) -> None:
-    """Look at what is asked for, until nobody asks any more."""
+    """Recognize what is asked for, until nobody asks any more."""
     open_copy, can = pickle.load(asked)
     with closing(open_copy()) as copy:
         while True:
@@ -106,8 +108,8 @@ def serve(asked: BinaryIO, answers: BinaryIO) -> None:
             except EOFError:
                 return
             found: list[Seen] | None = None
-            with suppress(Exception):  # who asks looks himself then, and finds out
-                found = looked_at(copy, entries, can)
+            with suppress(AgnoCLIError):  # who asks reads himself then, and is told
+                found = recognize(copy, entries, can)
             pickle.dump(found, answers)
             answers.flush()
 
