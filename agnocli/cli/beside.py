@@ -15,12 +15,12 @@ import msgspec
 
 from agnocli import codec
 from agnocli.cli.context import App
+from agnocli.cli.stopping import stopped_is_told
 from agnocli.cli.transferring import (
     TransferFlags,
     events,
     finish,
     place,
-    stopped_is_told,
     target_place,
 )
 from agnocli.errors import AgnoCLIError, JobError, UsageError

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import typer
 
 from agnocli.abc import Noting, Readable
 from agnocli.cli.context import App
@@ -20,6 +17,7 @@ from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.options import Output
 from agnocli.cli.render.table import Column
 from agnocli.cli.render.text import amount
+from agnocli.cli.stopping import stopped_is_told
 from agnocli.errors import BackendNotSetUpError, ExistsError, UsageError
 from agnocli.transfer.options import Progress, Shard, TransferOptions, TransferReport
 
@@ -128,18 +126,6 @@ def transferred(
         return _transfer(app, source, sink, options, flags, stop)
 
 
-@contextmanager
-def stopped_is_told(app: App, then: str) -> Iterator[Callable[[], None]]:
-    """As `stopping`; the command ends with the signal's status, and says what comes of it."""
-    with stopping() as stop:
-        try:
-            yield stop
-        except (Stopped, KeyboardInterrupt) as stopped:
-            app.note(f"stopped; {then}")
-            status = stopped.status if isinstance(stopped, Stopped) else ExitStatus.INTERRUPTED
-            raise typer.Exit(status) from stopped
-
-
 def _transfer(
     app: App,
     source: Any,
@@ -150,7 +136,8 @@ def _transfer(
 ) -> tuple[TransferReport, Path]:
     from agnocli.cli.render.progress import Bar
     from agnocli.formats.quarantine import QuarantineWriter
-    from agnocli.transfer.engine import Transfer, check_ends, job_of
+    from agnocli.transfer.ends import check_ends
+    from agnocli.transfer.engine import Transfer, job_of
     from agnocli.transfer.ledger import Ledger
 
     check_ends(source, sink)
@@ -234,37 +221,6 @@ def events(app: App) -> Callable[[Progress], None] | None:
         sys.stdout.flush()
 
     return write
-
-
-class Stopped(BaseException):
-    """Ctrl-C or SIGTERM, at a place where nothing is half-done."""
-
-    def __init__(self, status: ExitStatus) -> None:
-        super().__init__(status)
-        self.status = status
-
-
-@contextmanager
-def stopping() -> Iterator[Callable[[], None]]:
-    """Gives what raises Stopped once a signal came. A second one does not wait for that."""
-    statuses = {signal.SIGINT: ExitStatus.INTERRUPTED, signal.SIGTERM: ExitStatus.TERMINATED}
-    came: list[ExitStatus] = []
-
-    def heed(number: int, frame: FrameType | None) -> None:
-        if came:
-            raise Stopped(came[0])
-        came.append(statuses[signal.Signals(number)])
-
-    def check() -> None:
-        if came:
-            raise Stopped(came[0])
-
-    before = {number: signal.signal(number, heed) for number in statuses}
-    try:
-        yield check
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def planned(app: App, source: Any, target: Any, options: TransferOptions) -> int:

@@ -14,7 +14,6 @@ import msgspec
 from agnocli.abc import (
     Capabilities,
     ConflictPolicy,
-    Marked,
     Readable,
     Searchable,
     SessionQuery,
@@ -22,15 +21,11 @@ from agnocli.abc import (
     Source,
     Wanted,
 )
-from agnocli.errors import (
-    AgnoCLIError,
-    BackendNotSetUpError,
-    SessionConflictError,
-    UsageError,
-)
+from agnocli.errors import SessionConflictError
 from agnocli.layout.filter import listed
 from agnocli.records import SessionBundle
 from agnocli.transfer.copying import Copier, Quarantine
+from agnocli.transfer.ends import check_ends, compared_to, ids_of, others, stored, total, version_of
 from agnocli.transfer.idset import IdSet
 from agnocli.transfer.ledger import Entry, Job, Ledger
 from agnocli.transfer.options import (
@@ -69,14 +64,6 @@ def job_of(source: Source, sink: Sink, options: TransferOptions) -> Job:
         if name not in how
     }
     return Job(source.address, sink.address, msgspec.json.encode(chosen).decode())
-
-
-def check_ends(source: Source, sink: Sink) -> None:
-    """UsageError for a place that would be copied onto itself."""
-    if source.address == sink.address and source.address != "memory://":
-        raise UsageError(
-            f"source and target are the same place: {source.address}", hint="name another target"
-        )
 
 
 class Transfer:
@@ -144,7 +131,7 @@ class Transfer:
         if not self._ledger.resumed or not isinstance(self._sink, Readable):
             return
         entry = next(self._ledger.entries())
-        if next(_stored(self._sink, [entry.session_id]), None) is None:
+        if next(stored(self._sink, [entry.session_id]), None) is None:
             raise SessionConflictError(
                 entry.session_id,
                 f"was copied to {self._sink.address}, and is not there any more",
@@ -360,11 +347,6 @@ class Transfer:
         return report
 
 
-def version_of(source: Source) -> str | None:
-    """None where nobody can tell at once whether something was written there."""
-    return source.version() if isinstance(source, Marked) else None
-
-
 def sum_of(*outcomes: dict[str, Counts]) -> Counts:
     whole = Counts()
     for counts in outcomes:
@@ -373,55 +355,3 @@ def sum_of(*outcomes: dict[str, Counts]) -> Counts:
             whole.runs += one.runs
             whole.bytes += one.bytes
     return whole
-
-
-def compared_to(
-    source: Source, copy: Source, selection: Selection, can: Capabilities, ledger: Ledger
-) -> Iterator[Verdict]:
-    """Sessions that are at both places."""
-    with IdSet(ids_of(copy)) as there:
-        if not len(there):
-            return
-
-        def wanted(session_id: str) -> bool:
-            return session_id in there and not ledger.knows(session_id)
-
-        pairs = Pairs(source, copy, selection, can, unreadable=_ignored)
-        yield from pairs.verdicts(wanted)
-
-
-def _ignored(session_id: str, error: AgnoCLIError) -> None:
-    """It is told of when it is to be copied."""
-
-
-def ids_of(source: Source) -> Iterator[str]:
-    """None of a place where nothing was ever written."""
-    try:
-        if isinstance(source, Readable):
-            yield from source.ids()
-        else:
-            yield from (bundle.session.session_id for _, bundle in source.scan())
-    except BackendNotSetUpError:
-        return
-
-
-def _stored(sink: Readable, ids: list[str]) -> Iterator[SessionBundle]:
-    try:
-        yield from sink.read(ids)
-    except BackendNotSetUpError:
-        return
-
-
-def total(source: Source, selection: Selection) -> int | None:
-    """How many sessions are meant, where that can be known without reading all."""
-    if selection.total is not None:
-        return selection.total
-    if not isinstance(source, Searchable) or not selection.is_all:
-        return None
-    return source.find(SessionQuery(limit=1)).total
-
-
-def others(source: Source) -> dict[str, int]:
-    """What else is at the source, which no transfer copies, with the number of its records."""
-    inspect = getattr(source, "inspect", None)
-    return dict(inspect().others) if inspect is not None else {}

@@ -14,7 +14,7 @@ from agnocli.layout.portable import misfit
 from agnocli.layout.weight import session_bytes
 from agnocli.records import SessionBundle
 from agnocli.transfer.batching import Load, Parcel, ReadAhead
-from agnocli.transfer.engine import check_ends, ids_of, others, total
+from agnocli.transfer.ends import check_ends, ids_of, others, total
 from agnocli.transfer.idset import IdSet
 from agnocli.transfer.options import (
     Counts,

@@ -10,7 +10,7 @@ import msgspec
 
 from agnocli.abc import Capabilities, Readable, Sink, Source
 from agnocli.errors import AgnoCLIError
-from agnocli.transfer.engine import check_ends, ids_of, total
+from agnocli.transfer.ends import check_ends, ids_of, total
 from agnocli.transfer.idset import IdSet
 from agnocli.transfer.options import Counts, Observer, Phase, Progress, TransferOptions
 from agnocli.transfer.select import Selection
