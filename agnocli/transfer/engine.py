@@ -241,9 +241,9 @@ class Transfer:
 
         def attempt(entries: list[Entry]) -> list[Seen]:
             found = beside.recognize(entries) if beside else None
-            return (
-                patiently(partial(recognize, copy, entries, self._can)) if found is None else found
-            )
+            if found is None:
+                found = patiently(partial(recognize, copy, entries, self._can))
+            return found
 
         return recognized(attempt, self._to_recognize(), len(beside or ()) or READERS)
 
