@@ -23,6 +23,7 @@ def _as_root() -> list[str]:
 
 def _prepare(home: Path) -> None:
     data = f"--datadir={home / 'data'}"
+    (home / "tmp").mkdir()
     if install := shutil.which("mariadb-install-db"):
         trusting = "--auth-root-authentication-method=normal"
         run([install, "--no-defaults", data, trusting, *_as_root()])
@@ -37,6 +38,8 @@ def _command(home: Path, port: int) -> list[str]:
         f"--datadir={home / 'data'}",
         f"--socket={home / 'socket'}",
         f"--pid-file={home / 'pid'}",
+        # of its own: a server that starts deletes what others have there, and those die of it
+        f"--tmpdir={home / 'tmp'}",
         "--bind-address=127.0.0.1",
         f"--port={port}",
         "--skip-log-bin",
