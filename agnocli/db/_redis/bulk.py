@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Any
+from itertools import islice, repeat
 
 from agnocli import codec
 from agnocli.abc import HELD_BYTES
@@ -44,20 +43,30 @@ class Bulk(Reader):
         left, size = list[bytes](), FIRST
         while left := [*left, *islice(ids, max(0, size - len(left)))]:
             asked = (self.keys.prefix, ANSWER_BYTES, HELD_BYTES, *left[:size])
-            count, found, texts = self.server.read_script(GATHER, *asked)
-            del left[:count]
-            size = min(MANY, 2 * count + 1)
-            yield from self._split(codec.decode(text_of(found)), iter(texts))
+            looked_at, *found, texts = self.server.read_script(GATHER, *asked)
+            del left[:looked_at]
+            size = min(MANY, 2 * looked_at + 1)
+            some, counts, runs, moments = (codec.decode(text_of(one)) for one in found)
+            yield from self._split(some, counts, runs, moments, texts)
 
-    def _split(self, found: Any, texts: Iterator[bytes]) -> Iterator[SessionBundle]:
-        for session_id, ends, runs in found:
-            session, old = self._session(session_id, next(texts), _moment(ends))
-            if runs == -1:
+    def _split(
+        self,
+        session_ids: list[str],
+        counts: list[int],
+        run_ids: list[str],
+        moments: list[str],
+        texts: list[bytes],
+    ) -> Iterator[SessionBundle]:
+        records = zip(texts, map(_moment, moments) if moments else repeat(None), strict=False)
+        left = iter(run_ids)
+        for session_id, count in zip(session_ids, counts, strict=True):
+            session, old = self._session(session_id, *next(records))
+            if count == -1:
                 yield _bundle(session, old, self.stored_runs(session_id), is_held=False)
                 continue
             held = (
-                self._run(self.keys.run(run_id), next(texts), session_id, _moment(ends))
-                for run_id, ends in runs or ()
+                self._run(self.keys.run(run_id), text, session_id, ends)
+                for run_id, (text, ends) in zip(islice(left, count), records, strict=False)
             )
             yield _bundle(session, old, self.in_order(session_id, held), is_held=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import NamedTuple
 
 import msgspec
@@ -19,16 +20,19 @@ _encoder = msgspec.json.Encoder()
 class Part(msgspec.Struct):
     """`record` is the length of the session's own record, -1 where an earlier part had it; `ends` as in `scripts`.
 
-    `lists` are the sets that list the session. A run is id, place, length, end of life, and which of the `profiles`
-    (from 1) has the sets that list it.
+    `lists` are the sets that list the session. Of its runs, each in a column: ids, places, lengths, and ends of life,
+    which are left out where no run has one. `sorts` are runs in a row that the same sets list: the sets, how many.
     """
 
     id: str
     record: int
     ends: str
     lists: list[str]
-    runs: list[tuple[str, str, int, str, int]] = []
-    profiles: list[list[str]] = []
+    runs: list[str] = []
+    places: list[str] = []
+    lengths: list[int] = []
+    moments: list[str] = []
+    sorts: list[tuple[list[str], int]] = []
 
 
 class Held(NamedTuple):
@@ -47,28 +51,31 @@ def parts(session: Session, runs: Iterable[Run], keys: Keys) -> Iterator[Held]:
     text, ends = rows.session_text(session), _moment(session.expires_at)
     lists = [one.decode() for one in keys.session_indexes(session)]
     held, size = Held(Part(session.session_id, len(text), ends, lists), [text]), len(text)
-    known: dict[tuple[str | None, ...], int] = {}
+    some = list[Run]()
     for run in runs:
         text = rows.run_text(run)
         if size + len(text) > PART_BYTES:
-            yield held
+            yield _with_runs(held, some, keys)
             held, size = Held(Part(session.session_id, -1, ends, []), []), 0
-            known.clear()
-        number = _profile(held.part, known, run, keys)
-        place, moment = str(run.run_index or 0), _moment(run.expires_at)
-        held.part.runs.append((run.run_id, place, len(text), moment, number))
+            some.clear()
+        some.append(run)
         held.texts.append(text)
         size += len(text)
-    yield held
+    yield _with_runs(held, some, keys)
 
 
-def _profile(part: Part, known: dict[tuple[str | None, ...], int], run: Run, keys: Keys) -> int:
-    """Runs that the same sets list have one between them."""
-    sort = keys.run_sort(run)
-    if (number := known.get(sort)) is None:
-        part.profiles.append([one.decode() for one in keys.run_indexes(run)])
-        number = known[sort] = len(part.profiles)
-    return number
+def _with_runs(held: Held, runs: list[Run], keys: Keys) -> Held:
+    part = held.part
+    part.runs = [run.run_id for run in runs]
+    part.places = [str(run.run_index or 0) for run in runs]
+    part.lengths = [len(text) for text in held.texts[-len(runs) :]] if runs else []
+    if any(run.expires_at is not None for run in runs):
+        part.moments = [_moment(run.expires_at) for run in runs]
+    for _, alike in groupby(runs, keys.run_sort):
+        first, *others = alike
+        names = [one.decode() for one in keys.run_indexes(first)]
+        part.sorts.append((names, 1 + len(others)))
+    return held
 
 
 def _moment(at: int | None) -> str:
@@ -79,7 +86,7 @@ def records(held: Held, keys: Keys) -> Iterator[bytes]:
     """Key and text of each record."""
     part, texts = held
     names = [keys.session(part.id)] if part.record >= 0 else []
-    names += [keys.run(run[0]) for run in part.runs]
+    names += map(keys.run, part.runs)
     for one in zip(names, texts, strict=True):
         yield from one
 

@@ -82,41 +82,49 @@ end
 GATHER = Script(f"""
 {_ENDS}
 local P, most, held = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local found, texts, size, asked = {{}}, {{}}, 0, 3
-local function take(text)
+local known = redis.pcall('INFO', 'keyspace')
+local expiring = type(known) ~= 'string' or string.find(known, 'expires=[1-9]')
+local ids, moments, counts, runs, texts, size, asked = {{}}, {{}}, {{}}, {{}}, {{}}, 0, 3
+local function take(key, text)
   texts[#texts + 1] = text
   size = size + #text
+  if expiring then moments[#texts] = ends(key) end
 end
-local function run_key(id) return P .. ':runs:' .. id end
 local function read(id)
   local key = P .. ':sessions:' .. id
   local text = redis.call('MGET', key)[1]
   if not text then return end
-  local ids, weight, runs = redis.call('ZRANGE', P .. ':runs:by_session:' .. id, 0, -1), 0, {{}}
-  for _, run in ipairs(ids) do weight = weight + redis.call('STRLEN', run_key(run)) end
-  if size > 0 and size + #text + weight > most then return true end
-  take(text)
-  found[#found + 1] = {{id, ends(key), 0}}
-  if weight > held then found[#found][3] = -1 return end
-  for _, run in ipairs(ids) do
-    local body = redis.call('GET', run_key(run))
-    if body then
-      take(body)
-      runs[#runs + 1] = {{run, ends(run_key(run))}}
+  local found, bodies, weight = redis.call('ZRANGE', P .. ':runs:by_session:' .. id, 0, -1), {{}}, 0
+  for n, run in ipairs(found) do
+    local body = redis.call('GETRANGE', P .. ':runs:' .. run, 0, held - weight)
+    bodies[n], weight = body, weight + #body
+    if weight > held then break end
+    if size > 0 and size + #text + weight > most then return true end
+  end
+  take(key, text)
+  ids[#ids + 1] = id
+  if weight > held then counts[#ids] = -1 return end
+  local count = 0
+  for n, run in ipairs(found) do
+    if bodies[n] ~= '' then
+      take(P .. ':runs:' .. run, bodies[n])
+      count, runs[#runs + 1] = count + 1, run
     end
   end
-  if #runs > 0 then found[#found][3] = runs end
+  counts[#ids] = count
 end
 while asked < #ARGV and size < most do
   if read(ARGV[asked + 1]) then break end
   asked = asked + 1
 end
-return {{asked - 3, #found == 0 and '[]' or cjson.encode(found), texts}}
+local function json(list) return #list == 0 and '[]' or cjson.encode(list) end
+return {{asked - 3, json(ids), json(counts), json(runs), json(moments), texts}}
 """)
-"""Whole sessions by id, as many as fit: how many were looked at, what was found, and the text of every record.
+"""Whole sessions by id, as many as fit: how many were looked at, ids of those that are there, how many runs each has,
+ids of all runs, ends of life of all records in epoch milliseconds or '', none where no key of the server has one, and
+the text of every record.
 
-Found are id, end of life in epoch milliseconds or '', and runs with the same; 0 for none, -1 for more than is to be
-held. ARGV: key prefix, bytes to send, bytes of runs to be held, ids.
+-1 runs are more than is to be held. ARGV: key prefix, bytes to send, bytes of runs to be held, ids.
 """
 
 FETCH = Script(f"""
@@ -178,7 +186,7 @@ if redis.call('DEL', ARGV[3]) == 0 then return 0 end
 local function order(part) return P .. ':runs:by_session:' .. part.id end
 local function each_key(part, visit)
   if part.record >= 0 then visit(P .. ':sessions:' .. part.id, part.ends) end
-  for _, run in ipairs(part.runs) do visit(P .. ':runs:' .. run[1], run[4]) end
+  for n, run in ipairs(part.runs) do visit(P .. ':runs:' .. run, part.moments[n] or '') end
 end
 local function undo()
   for _, part in ipairs(parts) do each_key(part, function(key) redis.call('DEL', key) end) end
@@ -196,23 +204,27 @@ local function many(command, key, members)
   end
 end
 local sets = {}
-local function list(names, member)
+local function list(names, members, first, last)
   for _, name in ipairs(names) do
-    sets[name] = sets[name] or {}
-    table.insert(sets[name], member)
+    local set = sets[name]
+    if not set then set = {} sets[name] = set end
+    local behind = #set + 1 - first
+    for n = first, last do set[n + behind] = members[n] end
   end
 end
 local function place(part)
-  local ranks = {}
-  list(part.lists, part.id)
-  for _, run in ipairs(part.runs) do
-    list(part.profiles[run[5]], run[1])
-    table.insert(ranks, run[2])
-    table.insert(ranks, run[1])
+  local ranks, first = {}, 1
+  list(part.lists, {part.id}, 1, 1)
+  for n, run in ipairs(part.runs) do ranks[2 * n - 1], ranks[2 * n] = part.places[n], run end
+  for _, sort in ipairs(part.sorts) do
+    list(sort[1], part.runs, first, first + sort[2] - 1)
+    first = first + sort[2]
   end
   many('ZADD', order(part), ranks)
-  each_key(part, live)
-  live(order(part), part.ends)
+  if TTL or part.ends ~= '' or #part.moments > 0 then
+    each_key(part, live)
+    live(order(part), part.ends)
+  end
 end
 local done, failure = pcall(function()
   for _, part in ipairs(parts) do place(part) end
@@ -238,10 +250,10 @@ for n = 3, #ARGV, 3 do
     place = place + length
   end
   if part.record >= 0 then put(own .. ':session', part.record) end
-  for _, run in ipairs(part.runs) do
-    if redis.call('HSETNX', ids, run[1], ARGV[n]) == 0 then return {ARGV[n], run[1]} end
-    put(own .. ':run:' .. run[1], run[3])
-    redis.call('ZADD', own .. ':order', run[2], run[1])
+  for m, run in ipairs(part.runs) do
+    if redis.call('HSETNX', ids, run, ARGV[n]) == 0 then return {ARGV[n], run} end
+    put(own .. ':run:' .. run, part.lengths[m])
+    redis.call('ZADD', own .. ':order', part.places[m], run)
   end
   redis.call('RPUSH', own .. ':parts', ARGV[n + 1])
   for _, name in ipairs({own .. ':parts', own .. ':order', ids}) do redis.call('EXPIRE', name, life) end
@@ -346,8 +358,7 @@ end
 local function unfit(part, stage)
   local key, order, again = P .. ':sessions:' .. part.id, runs_key(part.id), forgotten[part.id]
   if not again and redis.call('EXISTS', key, order) > 0 then return key end
-  for _, run in ipairs(part.runs) do
-    local id = run[1]
+  for _, id in ipairs(part.runs) do
     if redis.call('EXISTS', run_key(id)) == 1 and not (again and redis.call('ZSCORE', order, id)) then return id end
     if redis.call('EXISTS', stage .. ':run:' .. id) == 0 then return stage end
   end
@@ -365,9 +376,15 @@ local function put(part, stage)
     for _, name in ipairs(part.lists) do redis.call('SADD', name, id) end
     if redis.call('EXISTS', stage .. ':order') == 1 then place(runs_key(id), stage .. ':order', part.ends) end
   end
-  for _, run in ipairs(part.runs) do
-    place(run_key(run[1]), stage .. ':run:' .. run[1], run[4])
-    for _, name in ipairs(part.profiles[run[5]]) do redis.call('SADD', name, run[1]) end
+  for n, run in ipairs(part.runs) do
+    place(run_key(run), stage .. ':run:' .. run, part.moments[n] or '')
+  end
+  local first = 1
+  for _, sort in ipairs(part.sorts) do
+    for n = first, first + sort[2] - 1 do
+      for _, name in ipairs(sort[1]) do redis.call('SADD', name, part.runs[n]) end
+    end
+    first = first + sort[2]
   end
 end
 
