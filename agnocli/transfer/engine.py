@@ -245,7 +245,8 @@ class Transfer:
                 found = patiently(partial(recognize, copy, entries, self._can))
             return found
 
-        return recognized(attempt, self._to_recognize(), len(beside or ()) or READERS)
+        readers = 1 + len(beside) if beside else READERS
+        return recognized(attempt, self._to_recognize(), readers)
 
     def _to_recognize(self) -> Iterator[Entry]:
         return (one for one in self._ledger.entries() if one.outcome != "skipped")

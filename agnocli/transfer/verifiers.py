@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import BinaryIO
 
 from agnocli.abc import Backend, Capabilities
@@ -37,12 +37,12 @@ class Verifiers(Closing):
         return len(self._processes)
 
     def expect(self, size: int) -> None:
-        """So many bytes will have to be read. From LARGE on one starts for each processor, unless that is one, and makes
-        ready while the caller goes on."""
-        if size < LARGE or self._processes or (processors := _processors()) == 1:
+        """So many bytes will have to be read. From LARGE on one starts for each processor but the caller's, and makes
+        ready while that goes on."""
+        if size < LARGE or self._processes:
             return
         with suppress(OSError):  # where no more can be had, fewer do
-            for _ in range(min(processors, MOST)):
+            for _ in range(min(_processors() - 1, MOST)):
                 self._start_one()
 
     def _start_one(self) -> None:
@@ -61,8 +61,11 @@ class Verifiers(Closing):
             process.stdin.flush()
 
     def recognize(self, entries: Sequence[Entry]) -> list[Seen] | None:
-        """By the next one that is free; None when it could not, for whatever reason."""
-        process = self._free.get()
+        """None when all are busy, or the one that was free could not, for whatever reason."""
+        try:
+            process = self._free.get_nowait()
+        except Empty:
+            return None
         assert process.stdin is not None
         assert process.stdout is not None
         try:
