@@ -12,6 +12,7 @@ import pytest
 
 from agnocli import codec
 from agnocli.abc import ConflictPolicy, SessionQuery
+from agnocli.db._redis.batch import Batch
 from agnocli.db._redis.scripts import Script
 from agnocli.db._redis.server import Server
 from agnocli.db.redis import RedisDb
@@ -223,6 +224,72 @@ def test_a_batch_that_fails_leaves_no_key(client: Any, open_db: Open) -> None:
     with pytest.raises(ZeroDivisionError):
         open_db().write(bundles())
     assert client.keys("*") == []
+
+
+@pytest.mark.parametrize("most", [10**9, 0], ids=["in one step", "by way of names of their own"])
+def test_each_set_lists_the_runs_that_are_of_its_kind(
+    client: Any, open_db: Open, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr("agnocli.db._redis.batch.LISTED_BYTES", most)
+    statuses = ["ERROR", "COMPLETED", "COMPLETED", "PAUSED", "ERROR"]
+    runs = {
+        one: tuple(sample_run(one, n, status=status) for n, status in enumerate(statuses))
+        for one in ("s", "t")
+    }
+    open_db().write([SessionBundle(sample_session(one), runs[one]) for one in runs])
+    for status in statuses:
+        listed = client.smembers(f"agno:runs:index:status:{status}")
+        places = [n for n, other in enumerate(statuses) if other == status]
+        assert listed == {f"{one}.run-{n}" for one in ("s", "t") for n in places}
+    for one in ("s", "t"):
+        own = {f"{one}.run-{n}" for n in range(len(statuses))}
+        assert client.smembers(f"agno:runs:index:session_id:{one}") == own
+
+
+def test_an_answer_holds_whole_sessions_up_to_a_size_or_one_that_is_larger(
+    open_db: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agnocli.db._redis.bulk.ANSWER_BYTES", 20_000)
+    runs = {"s0": 2, "s1": 3, "s2": 30, "s3": 4, "s4": 1}
+    large = document({"run_id": "?", "content": "x" * 2000})
+    db = open_db()
+    db.write(
+        SessionBundle(
+            sample_session(one),
+            tuple(sample_run(one, n, run_data=large) for n in range(count)),
+        )
+        for one, count in runs.items()
+    )
+    answers: list[tuple[int, int]] = []
+    read_script = Server.read_script
+
+    def watched(self: Server, script: Script, *arguments: Any) -> Any:
+        answer = read_script(self, script, *arguments)
+        if isinstance(answer, list):
+            answers.append((len(answer[-1]), sum(map(len, answer[-1]))))
+        return answer
+
+    monkeypatch.setattr(Server, "read_script", watched)
+    found = {bundle.session.session_id: len([*bundle.runs]) for bundle in db.read([*runs])}
+    assert found == runs
+    assert [texts for texts, _ in answers] == [7, 31, 7]
+    assert [size > 20_000 for _, size in answers] == [False, True, False]
+
+
+def test_nothing_is_left_of_a_batch_that_meets_runs_of_another_program(
+    client: Any, open_db: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up = Batch._looked_up
+
+    def before_others(self: Batch, bundles: Any) -> str:
+        found = looked_up(self, bundles)
+        client.zadd("agno:runs:by_session:t", {"other": 0})
+        return found
+
+    monkeypatch.setattr(Batch, "_looked_up", before_others)
+    with pytest.raises(SessionConflictError, match="was changed by another program meanwhile"):
+        open_db().write([sample_bundle("s", 2), sample_bundle("t", 2)])
+    assert client.keys("*") == ["agno:runs:by_session:t"]
 
 
 def test_what_is_on_its_way_goes_by_itself_and_is_never_listed(
@@ -438,15 +505,15 @@ def test_records_go_when_they_are_said_to(
 ) -> None:
     monkeypatch.setattr("agnocli.db._redis.batch.LISTED_BYTES", most)
     at = (EPOCH + 10 * 365 * 86400) * 1000 + 7
-    runs = (sample_run("s", 0, expires_at=at + 1), sample_run("s", 1))
+    runs = (sample_run("s", 0), sample_run("s", 1, expires_at=at + 1))
     bundle = SessionBundle(sample_session("s", expires_at=at), runs)
     open_db(expire=1000).write([bundle])
     assert client.pexpiretime("agno:sessions:s") == at
     assert client.pexpiretime("agno:runs:by_session:s") == at
-    assert client.pexpiretime("agno:runs:s.run-0") == at + 1
-    assert 0 < client.ttl("agno:runs:s.run-1") <= 1000
+    assert client.pexpiretime("agno:runs:s.run-1") == at + 1
+    assert 0 < client.ttl("agno:runs:s.run-0") <= 1000
     (found,) = open_db().read(["s"])
-    assert (found.session.expires_at, next(iter(found.runs)).expires_at) == (at, at + 1)
+    assert (found.session.expires_at, list(found.runs)[1].expires_at) == (at, at + 1)
     later = SessionBundle(sample_session("s", updated_at=EPOCH + 99), ())
     assert open_db().write([later], ConflictPolicy.REPLACE).replaced == ("s",)
     assert client.ttl("agno:sessions:s") == -1
@@ -473,6 +540,8 @@ def test_a_run_that_has_expired_is_left_out_and_its_place_is_closed(
     client.delete("agno:runs:s.run-1", "agno:runs:s.run-3")
     assert [run.run_id for run in db.runs("s")] == ["s.run-0", "s.run-2"]
     assert [run.run_id for run in db.runs("s", last=1)] == ["s.run-2"]
+    ((_, whole),) = db.scan()
+    assert [run.run_id for run in whole.runs] == ["s.run-0", "s.run-2"]
     db.delete_runs("s", ["s.run-0"])
     assert numbered(db.runs("s")) == [(0, "s.run-2")]
     assert client.zrange("agno:runs:by_session:s", 0, -1) == ["s.run-2"]

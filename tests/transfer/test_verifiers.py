@@ -99,6 +99,18 @@ def test_what_they_do_not_know_again_is_compared_here(
     assert there.found == 40
 
 
+def test_this_process_reads_itself_while_the_others_are_busy(
+    source: SqliteDb, target: SqliteDb, there: Counting
+) -> None:
+    there.expect(verifiers.LARGE)
+    assert len(there) == 1
+    busy = there._free.get()
+    report = move(source, target, verifiers=there)
+    there._free.put(busy)
+    assert report.count("verified").sessions == 40
+    assert (there.found, there.failed) == (0, 1)
+
+
 def test_this_process_reads_itself_for_those_that_died(
     source: SqliteDb, target: SqliteDb, there: Counting
 ) -> None:

@@ -85,14 +85,13 @@ local P, most, held = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local known = redis.pcall('INFO', 'keyspace')
 local expiring = type(known) ~= 'string' or string.find(known, 'expires=[1-9]')
 local ids, moments, counts, runs, texts, size, asked = {{}}, {{}}, {{}}, {{}}, {{}}, 0, 3
-local function take(key, text)
+local function take(text, kind, id)
   texts[#texts + 1] = text
   size = size + #text
-  if expiring then moments[#texts] = ends(key) end
+  if expiring then moments[#texts] = ends(P .. kind .. id) end
 end
 local function read(id)
-  local key = P .. ':sessions:' .. id
-  local text = redis.call('MGET', key)[1]
+  local text = redis.call('MGET', P .. ':sessions:' .. id)[1]
   if not text then return end
   local found, bodies, weight = redis.call('ZRANGE', P .. ':runs:by_session:' .. id, 0, -1), {{}}, 0
   for n, run in ipairs(found) do
@@ -101,13 +100,13 @@ local function read(id)
     if weight > held then break end
     if size > 0 and size + #text + weight > most then return true end
   end
-  take(key, text)
+  take(text, ':sessions:', id)
   ids[#ids + 1] = id
   if weight > held then counts[#ids] = -1 return end
   local count = 0
   for n, run in ipairs(found) do
     if bodies[n] ~= '' then
-      take(P .. ':runs:' .. run, bodies[n])
+      take(bodies[n], ':runs:', run)
       count, runs[#runs + 1] = count + 1, run
     end
   end
