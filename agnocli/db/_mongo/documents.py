@@ -32,7 +32,6 @@ UUID_BYTES = 16
 """A server takes shorter ones too."""
 MAX_BYTES, MAX_DEPTH = 16 * 1024 * 1024, 100
 KINDS = ("agent", "team", "workflow")
-_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 
 CAPABILITIES = Capabilities(
     writes_beside=True,
@@ -57,9 +56,16 @@ _RUN_FIELDS = frozenset((*RUN_COLUMNS, "_id", BLOB))
 _RUN_TEXTS = tuple(one for one in RUN_COLUMNS if one not in (*_TIMES, "run_index", "run_data"))
 _run_columns = attrgetter(*RUN_COLUMNS)
 Record = TypeVar("Record", Session, Run)
+Values = Callable[[Document], Any]
+"""What a JSON document is as a field of BSON."""
 
 
-def session_fields(session: Session) -> dict[str, Any]:
+def value_of(document: Document) -> Any:
+    """OverflowError for an integer that no number of BSON is."""
+    return _with_doubles(codec.decode(document))
+
+
+def session_fields(session: Session, to_value: Values = value_of) -> dict[str, Any]:
     """In Agno's order; of the owner's ids and data those of the other kinds only when there are some."""
     own = session.session_type if session.session_type in KINDS else "agent"
     fields: dict[str, Any] = {
@@ -75,25 +81,14 @@ def session_fields(session: Session) -> dict[str, Any]:
     for name in (*owners, "session_data", "summary", "metadata"):
         document = getattr(session, name)
         if document is not None:
-            fields[name] = value_of(document)
+            fields[name] = to_value(document)
     return fields | {name: getattr(session, name) for name in _TIMES}
 
 
-def run_fields(run: Run) -> dict[str, Any]:
+def run_fields(run: Run, to_value: Values = value_of) -> dict[str, Any]:
     fields = dict(zip(RUN_COLUMNS, _run_columns(run), strict=True))
-    fields["run_data"] = value_of(run.run_data)
+    fields["run_data"] = to_value(run.run_data)
     return fields
-
-
-def value_of(document: Document) -> Any:
-    """OverflowError for an integer that no number of BSON is."""
-    value = codec.decode(document)
-    return _with_doubles(value) if _has_long_integer(document) else value
-
-
-def _has_long_integer(document: bytes) -> bool:
-    """Whether so many digits stand together that they may be an integer past 64 bit."""
-    return b"0" * 19 in document.translate(_DIGITS)
 
 
 def _with_doubles(value: Any) -> Any:
@@ -123,15 +118,19 @@ def _bson(
     record: Record,
     columns: tuple[str, ...],
     documents: Iterable[Document | None],
-    fields: Callable[[Record], dict[str, Any]],
+    fields: Callable[[Record, Values], dict[str, Any]],
 ) -> bytes:
     """What cannot be held shows in the making, but for depth: only the server minds that."""
     if any(codec.openings(one) > MAX_DEPTH for one in documents if one is not None):
         reject_unholdable(record, _CHECKED)
     extra = checked_extra(record, columns)
     try:
-        document = {"_id": ObjectId(), **fields(record), **extra}
-        raw = bson.encode(document)
+        try:
+            document = {"_id": ObjectId(), **fields(record, codec.decode), **extra}
+            raw = bson.encode(document)
+        except OverflowError:  # of an integer that may be a double written out
+            document = {"_id": ObjectId(), **fields(record, value_of), **extra}
+            raw = bson.encode(document)
     except (CodecError, InvalidDocument, UnicodeEncodeError, OverflowError) as error:
         reject_unholdable(record, _CHECKED)
         name = next((one for one in record.extra if not _encodable(record.extra[one])), "record")
