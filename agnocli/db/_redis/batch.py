@@ -49,7 +49,6 @@ class Batch:
     def __init__(self, reader: Reader, expire: int | None, can: Capabilities):
         self._reader, self._expire, self._can = reader, expire, can
         self._server, self._keys = reader.server, reader.keys
-        self._prefix = self._keys.prefix.encode("utf-8", "surrogateescape")
         self._stage = self._keys.stage(token_hex(8))
         self._changes = Changes(self._keys)
         self._direct: list[tuple[int, Held]] | None = []
@@ -78,10 +77,6 @@ class Batch:
 
     def _looked_up(self, bundles: Sequence[SessionBundle]) -> str:
         ids = [one.session.session_id.encode("utf-8", "surrogatepass") for one in bundles]
-        names = (b"sessions", b"runs:by_session")
-        keys = [b"%b:%b:%b" % (self._prefix, name, one) for one in ids for name in names]
-        if keys and self._server.read(("EXISTS", *keys)) == [0]:  # a hundred times as fast
-            return NEW * len(ids)
         return text_of(self._server.read_script(PRESENT, self._keys.prefix, *ids))
 
     def _put(

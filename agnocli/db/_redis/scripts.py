@@ -140,15 +140,19 @@ return {{cjson.encode(found), texts}}
 """Texts by key, as many as fit: their ends of life, and the texts. ARGV: bytes to send, keys."""
 
 PRESENT = Script("""
-local found = {}
+local keys, found = {}, {}
 for n = 2, #ARGV do
-  local there = redis.call('EXISTS', ARGV[1] .. ':sessions:' .. ARGV[n]) == 1
-  local runs = redis.call('EXISTS', ARGV[1] .. ':runs:by_session:' .. ARGV[n]) == 1
-  found[n - 1] = there and 's' or runs and 'r' or '-'
+  keys[2 * n - 3] = ARGV[1] .. ':sessions:' .. ARGV[n]
+  keys[2 * n - 2] = ARGV[1] .. ':runs:by_session:' .. ARGV[n]
+end
+if #keys == 0 or redis.call('EXISTS', unpack(keys)) == 0 then return string.rep('-', #ARGV - 1) end
+for n = 1, #keys, 2 do
+  local there, runs = redis.call('EXISTS', keys[n]) == 1, redis.call('EXISTS', keys[n + 1]) == 1
+  found[#found + 1] = there and 's' or runs and 'r' or '-'
 end
 return table.concat(found)
 """)
-"""One letter for each id: a session of it is there, or only runs that one left behind, or nothing."""
+"""One letter for each of up to 3,000 ids: a session of it is there, or only runs that one left behind, or nothing."""
 
 CENSUS = Script("""
 local P, found = ARGV[5], redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3])
