@@ -74,6 +74,11 @@ def test_what_is_listed_is_what_is_exported(three: Agno) -> None:
     assert {row["session_id"] for row in rows} == {"bbbb-1"}
 
 
+def said(err: str) -> list[str]:
+    """Without the progress that a slow machine is told."""
+    return [line for line in err.splitlines() if not line.startswith("copy: ")]
+
+
 @pytest.mark.parametrize("format_", ["jsonl", "json", *BEGINS])
 def test_no_secret_is_in_a_redacted_export_or_in_what_is_said_of_it(
     leaky: Agno, format_: str
@@ -84,7 +89,7 @@ def test_no_secret_is_in_a_redacted_export_or_in_what_is_said_of_it(
     assert ran.status == 0
     assert SECRET not in ran.out + ran.err
     assert "AWS Access Key" in ran.out
-    assert ran.err == "redacted: AWS Access Key (2)\n"
+    assert said(ran.err) == ["redacted: AWS Access Key (2)"]
 
 
 def test_a_redacted_session_file_is_whole_and_tells_what_is_gone(leaky: Agno) -> None:
@@ -102,7 +107,7 @@ def test_a_redacted_session_file_is_whole_and_tells_what_is_gone(leaky: Agno) ->
 
 def test_an_export_without_secrets_says_so(three: Agno) -> None:
     ran = three("sessions", "export", "Tea", "--redact")
-    assert ran.err == "redacted: nothing, no secrets were found\n"
+    assert said(ran.err) == ["redacted: nothing, no secrets were found"]
     assert ran.out == three("sessions", "export", "Tea").out
 
 
