@@ -140,7 +140,9 @@ def test_less_shows_the_first_screen_and_leaves_on_q(
     child.expect("session-07")
     child.expect(":")
     assert "session-20" not in child.before
-    child.sendintr()  # which is for the pager
+    child.sendintr()  # which is for the pager; it throws away keys that come with it, and then shows its screen again
+    child.expect("session-07")
+    child.expect(":")
     child.send("q")
     child.expect(pexpect.EOF)
     child.close()
