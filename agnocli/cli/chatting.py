@@ -18,6 +18,7 @@ from agnocli.agent.models.providers import ECHO, ModelSpec, find_provider
 from agnocli.agent.runner import Conversation
 from agnocli.agent.settings import ChatSettings
 from agnocli.cli.context import App
+from agnocli.cli.signals import heeding
 from agnocli.config import agent_config, resolve, team_config
 from agnocli.config.model import AgentConfig, TeamConfig
 from agnocli.errors import BackendNotSetUpError, ConfigError, SessionNotFoundError
@@ -252,13 +253,8 @@ def stopping(conversation: Conversation, came: list[int] | None = None) -> Itera
             raise KeyboardInterrupt
         conversation.stop()
 
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, stop) for number in signals}
-    try:
+    with heeding((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), stop):
         yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def prepare(app: App, conversation: Conversation, options: ChatOptions) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from agnocli.cli.context import App
 from agnocli.cli.exit_status import ExitStatus
+from agnocli.cli.signals import heeding
 
 
 @contextmanager
@@ -48,9 +49,5 @@ def stopping() -> Iterator[Callable[[], None]]:
         if came:
             raise Stopped(came[0])
 
-    before = {number: signal.signal(number, heed) for number in statuses}
-    try:
+    with heeding(statuses, heed):
         yield check
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

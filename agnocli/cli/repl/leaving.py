@@ -10,6 +10,7 @@ from types import FrameType
 
 from agnocli.cli.exit_status import ExitStatus
 from agnocli.cli.repl.talk import Talk
+from agnocli.cli.signals import heeding
 from agnocli.config.secrets import masked_url
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
@@ -31,12 +32,8 @@ def ending() -> Iterator[None]:
     def leave(number: int, frame: FrameType | None) -> None:
         raise Leave(by=number)
 
-    before = {number: signal.signal(number, leave) for number in ENDING}
-    try:
+    with heeding(ENDING, leave):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def farewell(talk: Talk) -> None:

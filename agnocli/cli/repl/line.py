@@ -25,6 +25,7 @@ from agnocli.cli.render.text import cells, fit
 from agnocli.cli.repl.folds import Folds
 from agnocli.cli.repl.history import InputHistory
 from agnocli.cli.repl.keys import bindings
+from agnocli.cli.signals import heeding
 from agnocli.config.paths import state_dir
 
 FURTHER = "  "
@@ -164,12 +165,8 @@ class Line:
                 raise EndedLine(number)
             app.loop.call_soon_threadsafe(leave)
 
-        before = {number: signal.signal(number, heed) for number in (signal.SIGTERM, signal.SIGHUP)}
-        try:
+        with heeding((signal.SIGTERM, signal.SIGHUP), heed):
             yield came
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 class _Completer(Completer):
