@@ -18,7 +18,8 @@ from agnocli.db._redis.editing import forget_runs
 from agnocli.db._redis.keys import Staged, check_id
 from agnocli.db._redis.parts import PART_BYTES, Held, described, parts, records
 from agnocli.db._redis.reading import Reader, text_of
-from agnocli.db._redis.scripts import LIST, PRESENT, STAGE
+from agnocli.db._redis.scripts.reading import PRESENT
+from agnocli.db._redis.scripts.writing import LIST, STAGE
 from agnocli.errors import (
     AgnoCLIError,
     BackendError,

@@ -11,7 +11,7 @@ from agnocli.abc import HELD_BYTES
 from agnocli.db._redis import rows
 from agnocli.db._redis.keys import RESERVED
 from agnocli.db._redis.reading import BYTES, FIRST, MOST, Reader, text_of
-from agnocli.db._redis.scripts import FETCH, GATHER
+from agnocli.db._redis.scripts.reading import FETCH, GATHER
 from agnocli.errors import BackendError, BackendUnavailableError
 from agnocli.layout import legacy
 from agnocli.records import Run, Session, SessionBundle

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from agnocli.db._redis.keys import Keys
-from agnocli.db._redis.scripts import COMMIT
+from agnocli.db._redis.scripts.writing import COMMIT
 from agnocli.db._redis.server import Command, Server, pairs
 
 Step = tuple[str, Any, Any]

@@ -18,7 +18,7 @@ from agnocli.db._redis.changes import Changes, commit
 from agnocli.db._redis.keys import check_id
 from agnocli.db._redis.listing import HEAD, head_members
 from agnocli.db._redis.reading import Reader, raw_id, text_of
-from agnocli.db._redis.scripts import RELEASE
+from agnocli.db._redis.scripts.writing import RELEASE
 from agnocli.db._redis.server import pairs
 from agnocli.errors import (
     BackendUnavailableError,

@@ -17,7 +17,7 @@ from agnocli.abc import Page, SessionQuery, Sort
 from agnocli.db._redis import agno_1, rows
 from agnocli.db._redis.keys import RESERVED
 from agnocli.db._redis.reading import Reader, raw_id, text_of
-from agnocli.db._redis.scripts import PAGE, TIMES
+from agnocli.db._redis.scripts.reading import PAGE, TIMES
 from agnocli.db._redis.server import SCAN_COUNT, pairs
 from agnocli.errors import CodecError, LayoutError
 from agnocli.layout import filter as listing

@@ -10,7 +10,7 @@ from agnocli import codec
 from agnocli.abc import BackendReport
 from agnocli.db._redis import agno_1, rows
 from agnocli.db._redis.reading import Reader, raw_id, text_of
-from agnocli.db._redis.scripts import CENSUS
+from agnocli.db._redis.scripts.reading import CENSUS
 from agnocli.db._redis.server import SCAN_COUNT
 from agnocli.errors import CodecError, LayoutError
 from agnocli.layout import names
