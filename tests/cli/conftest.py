@@ -222,8 +222,9 @@ def said(request: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def fingerprint(folder: Path) -> dict[str, str]:
-    """Every file below a folder, by content."""
-    files: Sequence[Path] = sorted(one for one in folder.rglob("*") if one.is_file())
+    """Every file below a folder, by content, but what Python keeps of modules that it has compiled."""
+    found = (one for one in folder.rglob("*") if one.is_file() and "__pycache__" not in one.parts)
+    files: Sequence[Path] = sorted(found)
     return {
         str(one.relative_to(folder)): hashlib.sha256(one.read_bytes()).hexdigest() for one in files
     }
