@@ -7,13 +7,13 @@ import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
 from urllib.parse import quote, unquote
 
 from msgspec.structs import replace
 
 from agnocli.abc import Backend, Capabilities, Traces
 from agnocli.db._sqlite import inserting, marking
+from agnocli.db._sqlite.cursors import Connection, Cursor, text
 from agnocli.db.sql.absence import nothing_there
 from agnocli.db.sql.dialect import DBCursor, Dialect, no_check
 from agnocli.db.sql.options import text_options
@@ -150,6 +150,7 @@ DIALECT = Dialect(
     size="OCTET_LENGTH({})"
     if sqlite3.sqlite_version_info >= (3, 43)
     else "LENGTH(CAST({} AS BLOB))",
+    fetch_within=Cursor.fetch_within,
     marks=marking.checksum,
     begin_write="BEGIN IMMEDIATE",
     bulk=inserting.insert_rows,
@@ -329,42 +330,13 @@ class SqliteDb(SQLStore):
             uri=True,
             isolation_level=None,
             timeout=LOCK_SECONDS,
-            factory=_Connection,
+            factory=Connection,
             check_same_thread=False,
         )
-        connection.text_factory = _text
+        connection.text_factory = text
         marking.teach(connection)
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")
-
-
-class _Connection(sqlite3.Connection):
-    def cursor(self, factory: Any = None) -> Any:
-        return super().cursor(factory or _Cursor)
-
-
-class _Cursor(sqlite3.Cursor):
-    """Many rows are decoded by the driver itself, as long as all they hold is Unicode."""
-
-    def execute(self, sql: str, parameters: Any = (), /) -> Self:
-        self._asked = sql, parameters
-        super().execute(sql, parameters)
-        return self
-
-    def fetchall(self) -> list[Any]:
-        self.connection.text_factory = str
-        try:
-            return super().fetchall()
-        except sqlite3.OperationalError as error:
-            if "decode" not in str(error):
-                raise
-        finally:
-            self.connection.text_factory = _text
-        return list(super().execute(*self._asked))
 
 
 def _url_path(url: str) -> str:

@@ -8,16 +8,18 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from operator import add
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from agnocli import codec
 from agnocli.abc import HELD_BYTES
-from agnocli.db.sql.dialect import DBCursor
+from agnocli.db.sql.dialect import DBCursor, Weigh
 from agnocli.db.sqlite import DIALECT, SqliteDb
 from agnocli.errors import (
     BackendNotSetUpError,
@@ -157,6 +159,36 @@ def test_old_runs_of_a_session_too_big_to_be_held_come_in_a_stream(
             assert not isinstance(bundle.runs, tuple)
             read += [run.run_id for run in bundle.runs]
     assert read == [f"old-{one}" for one in range(4)]
+
+
+def test_no_more_is_read_at_once_than_may_be_held_however_large_the_next_sessions_are(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[list[Sequence[Any]] | None] = []
+
+    def fetch(cursor: Any, weigh: Weigh, most: int) -> list[Sequence[Any]] | None:
+        fetched.append(cursor.fetch_within(weigh, most))
+        return fetched[-1]
+
+    monkeypatch.setattr("agnocli.db.sqlite.DIALECT", replace(DIALECT, fetch_within=fetch))
+    third, half = HELD_BYTES // 3, HELD_BYTES // 2
+    each = [*[10] * 10, third, third, half, *[10] * 29, HELD_BYTES + 1, *[10] * 6]
+    sizes = {f"{number:02}": size for number, size in enumerate(each)}
+    with SqliteDb(path) as backend:
+        for name, size in sizes.items():
+            run = sample_run(name, run_data=Document(b'"' + b"x" * (size - 2) + b'"'))
+            backend.write([SessionBundle(sample_session(name), (run,))])
+        found = {}
+        for _, (session, runs) in backend.scan():
+            is_held = isinstance(runs, tuple)
+            found[session.session_id] = is_held, sum(len(run.run_data) for run in runs)
+    assert found == {name: (size <= HELD_BYTES, size) for name, size in sizes.items()}
+    assert None in fetched
+    held = [
+        sum(len(one) for row in some or () for one in row if type(one) is bytes) for some in fetched
+    ]
+    assert max(map(add, held, held[1:])) <= HELD_BYTES
+    assert len(fetched) < len(sizes)
 
 
 # text

@@ -44,6 +44,9 @@ class Connection(Protocol):
 
 Statement = tuple[str, Sequence[Any]]
 """SQL and what is bound to it."""
+Weigh = Callable[[Sequence[Any]], int]
+"""Bytes of a row's documents."""
+FetchWithin = Callable[[Any, Weigh, int], list[Any] | None]
 
 
 class Insert(msgspec.Struct, frozen=True):
@@ -150,6 +153,9 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     a sessions table of that name."""
     stream: Callable[[DBCursor, Sequence[Statement]], Iterator[Any]] = one_by_one
     """Rows of one statement after the other, of one moment, in bounded memory; may be left half-read."""
+    fetch_within: FetchWithin | None = None
+    """All rows of a result, or None once they weigh more, for a driver whose cursors hold no more of it than was asked
+    for: trying is cheaper than asking for sizes first."""
     bulk: Callable[[DBCursor, Insert, Iterable[Sequence[Any]]], None] = row_by_row
     """Many rows at once, in the order of its columns. What it leaves behind after an error is rolled back."""
     check: Callable[[Session | Run, Capabilities], None] = reject_unholdable

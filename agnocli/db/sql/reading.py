@@ -6,20 +6,26 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from itertools import islice
+from typing import Any
 
 from agnocli.abc import HELD_BYTES, Wanted
 from agnocli.db.sql import rows
-from agnocli.db.sql.dialect import DBCursor, Dialect, Statement
+from agnocli.db.sql.dialect import DBCursor, Dialect, FetchWithin, Statement, Weigh
 from agnocli.db.sql.statements import Statements
 from agnocli.errors import CodecError
 from agnocli.layout import legacy
-from agnocli.records import Document, Run, Session, SessionBundle
+from agnocli.records import RUN_COLUMNS, Document, Run, Session, SessionBundle
 
 SESSION_BYTES = 4 * 2**20
 """Of whole sessions that are read at once, unless one is larger."""
 RUN_BYTES = 2**18
 """Of a long session's runs that are read at once, unless one is larger."""
 
+FIRST = 2
+"""Sessions that are read before it is known how large they are."""
+_RUN_DATA = RUN_COLUMNS.index("run_data")
+
+Fetch = Callable[[DBCursor, Weigh], list[Any]]
 Moment = Callable[[], AbstractContextManager[object]]
 """Around statements that are to see the same rows."""
 Sizes = Mapping[str, tuple[int, int]]
@@ -61,16 +67,62 @@ def bundles(
 
     `each` is around what is read together; no statement is half-done outside of it.
     """
-    for ids in filter(None, chunks):
-        with each():
-            sizes = _sizes(cursor, found, ids)
-        for group in _groups(sizes):
-            with each():
-                if sizes[group[0]][1] > HELD_BYTES:
-                    together = _long(cursor, found, group, each)
-                else:
-                    together = _whole(cursor, found, group, each)
+    if found.dialect.fetch_within is None:
+        for ids in filter(None, chunks):
+            yield from _measured(cursor, found, ids, each)
+        return
+    number = FIRST
+    for left in chunks:
+        while some := left[:number]:
+            left = left[number:]
+            within = _Within(found.dialect.fetch_within)
+            together: Iterable[SessionBundle]
+            try:
+                with each():
+                    together = _whole(cursor, found, some, each, within)
+            except _TooMuchError:
+                together, fit = _measured(cursor, found, some, each), number // 2
+            else:
+                fit = SESSION_BYTES * len(some) // max(within.weight, 1)
+            number = max(1, min(fit, 4 * number))
             yield from together
+
+
+class _TooMuchError(Exception):
+    """More than is to be held."""
+
+
+class _Within:
+    """Fetches what may be held. `weight` is that of all it has fetched."""
+
+    def __init__(self, fetch: FetchWithin) -> None:
+        self._fetch, self.weight = fetch, 0
+
+    def __call__(self, cursor: DBCursor, weigh: Weigh) -> list[Any]:
+        found = self._fetch(cursor, weigh, HELD_BYTES - self.weight)
+        if found is None:
+            raise _TooMuchError
+        self.weight += sum(map(weigh, found))
+        return found
+
+
+def _measured(
+    cursor: DBCursor, found: Statements, ids: Sequence[str], each: Moment
+) -> Iterator[SessionBundle]:
+    """As many at once as fit, by sizes that are asked for first."""
+    with each():
+        sizes = _sizes(cursor, found, ids)
+    for group in _groups(sizes):
+        with each():
+            if sizes[group[0]][1] > HELD_BYTES:
+                together = _long(cursor, found, group, each)
+            else:
+                together = _whole(cursor, found, group, each, _fetch_all)
+        yield from together
+
+
+def _fetch_all(cursor: DBCursor, weigh: Weigh) -> list[Any]:
+    return cursor.fetchall()
 
 
 def _sizes(cursor: DBCursor, found: Statements, ids: Sequence[str]) -> Sizes:
@@ -107,11 +159,12 @@ def _long(
 
 
 def _whole(
-    cursor: DBCursor, found: Statements, ids: Sequence[str], each: Moment
+    cursor: DBCursor, found: Statements, ids: Sequence[str], each: Moment, fetch: Fetch
 ) -> list[SessionBundle]:
     cursor.execute(found.sessions_of(len(ids), with_blob=found.has_blob), ids)
-    there = {session.session_id: (session, blob) for session, blob in _with_blobs(cursor, found)}
-    table = _runs(cursor, found, ids)
+    fetched = fetch(cursor, _weight_of_session)
+    there = {session.session_id: (session, blob) for session, blob in _with_blobs(fetched, found)}
+    table = _runs(cursor, found, ids, fetch)
     together = []
     for session, blob in (there[one] for one in ids if one in there):
         try:
@@ -124,19 +177,21 @@ def _whole(
     return together
 
 
-def _with_blobs(cursor: DBCursor, found: Statements) -> Iterator[tuple[Session, Document | None]]:
-    for row in cursor.fetchall():
+def _with_blobs(fetched: list[Any], found: Statements) -> Iterator[tuple[Session, Document | None]]:
+    for row in fetched:
         blob = rows.document(row[-1]) if found.has_blob else None
         yield rows.to_session(row, found), blob
 
 
-def _runs(cursor: DBCursor, found: Statements, ids: Sequence[str]) -> Mapping[str, list[Run]]:
+def _runs(
+    cursor: DBCursor, found: Statements, ids: Sequence[str], fetch: Fetch
+) -> Mapping[str, list[Run]]:
     """Rows of the runs table by session, oldest first."""
     table: dict[str, list[Run]] = defaultdict(list)
     if not found.has_runs:
         return table
     cursor.execute(found.runs_of(len(ids)), ids)
-    for row in cursor.fetchall():
+    for row in fetch(cursor, _weight_of_run):
         run = rows.to_run(row, found)
         table[run.session_id].append(run)
     if not table.keys() <= {*ids}:  # a collation that takes other ids for these
@@ -144,6 +199,15 @@ def _runs(cursor: DBCursor, found: Statements, ids: Sequence[str]) -> Mapping[st
     for runs in table.values():
         runs.sort(key=_place)
     return table
+
+
+def _weight_of_session(row: Sequence[Any]) -> int:
+    """With Agno 2's runs."""
+    return sum(len(one) for one in row if isinstance(one, bytes))
+
+
+def _weight_of_run(row: Sequence[Any]) -> int:
+    return len(row[_RUN_DATA] or b"")
 
 
 def _place(run: Run) -> tuple[bool, int, int, str]:
