@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -29,7 +30,7 @@ class Verifiers(Closing):
     """Processes that read a copy beside this one, none until there is much of it. `open_copy` must be picklable."""
 
     def __init__(self, open_copy: Callable[[], Backend], can: Capabilities) -> None:
-        self._job = pickle.dumps((open_copy, can))
+        self._job = pickle.dumps((open_copy, can, gc.get_threshold()))
         self._processes: list[subprocess.Popen[bytes]] = []
         self._free = SimpleQueue[subprocess.Popen[bytes]]()
 
@@ -103,7 +104,8 @@ def _processors() -> int:
 
 def serve(asked: BinaryIO, answers: BinaryIO) -> None:
     """Recognize what is asked for, until nobody asks any more."""
-    open_copy, can = pickle.load(asked)
+    open_copy, can, threshold = pickle.load(asked)
+    gc.set_threshold(*threshold)
     with closing(open_copy()) as copy:
         while True:
             try:
