@@ -245,7 +245,7 @@ class Transfer:
                 found = patiently(partial(recognize, copy, entries, self._can))
             return found
 
-        readers = 1 + len(beside) if beside else READERS
+        readers = READERS + (len(beside) if beside else 0)
         return recognized(attempt, self._to_recognize(), readers)
 
     def _to_recognize(self) -> Iterator[Entry]:

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from agnocli import codec
+from tests.benchmarks.conftest import as_installed
 from tests.interop.agno_env import NEWEST, UnavailableError, python_with
 from tests.transfer.places import KINDS, Place, place
 
@@ -98,7 +99,7 @@ def ours(source: Path, target: Target, *flags: str) -> dict[str, Any]:
 def migrated(here: Place, folder: Path, source: str, sink: str, *flags: str) -> dict[str, Any]:
     config = folder / "agno.toml"
     config.write_text(here.settings)
-    environment = {**os.environ, "AGNO_CONFIG": str(config), "XDG_STATE_HOME": str(folder)}
+    environment = {**as_installed(), "AGNO_CONFIG": str(config), "XDG_STATE_HOME": str(folder)}
     command = ["migrate", source, sink, "--restart", "-q", "-o", "json"]
     done = subprocess.run(
         [sys.executable, "-m", "agnocli", *command, *flags],
