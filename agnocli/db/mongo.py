@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any
-from urllib.parse import quote
 
 from bson.raw_bson import RawBSONDocument
 from msgspec.structs import replace
@@ -26,10 +25,10 @@ from agnocli.abc import (
     WriteResult,
 )
 from agnocli.closing import Closing
-from agnocli.config.secrets import masked_url
 from agnocli.db._mongo import (
     agno_1,
     bulk,
+    connecting,
     editing,
     listing,
     marking,
@@ -44,14 +43,13 @@ from agnocli.db._mongo.locks import alone, in_transaction
 from agnocli.db._mongo.place import Fields, Place
 from agnocli.db._mongo.report import report
 from agnocli.db._mongo.spool import Spool
-from agnocli.errors import BackendReadOnlyError, ConfigError, SessionNotFoundError
+from agnocli.errors import BackendReadOnlyError, SessionNotFoundError
 from agnocli.layout import filter as filtering
 from agnocli.layout import names
 from agnocli.layout.derive import session_info
 from agnocli.records import Document, RawPiece, Run, Session, SessionBundle, SessionInfo
 
 DATABASE = "agno"
-LOCAL = "mongodb://localhost:27017"
 
 
 class MongoDb(Closing):
@@ -77,12 +75,16 @@ class MongoDb(Closing):
         password: str | None = None,
         read_only: bool = False,
     ) -> None:
-        url = db_url or _url(host, port, username, password)
+        url = db_url or connecting.url(host, port, username, password)
         tables = names.tables(session_collection or collection_name, runs_collection)
         database = db_name or DATABASE
         self._read_only = read_only
-        self._url_database = None if db_client is not None else _database_of(url)
-        place = _address(url, database) if db_client is None else _client_address(database)
+        self._url_database, place = None, connecting.client_address(database)
+        if db_client is None:
+            self._url_database, place = (
+                connecting.database_of(url),
+                connecting.address(url, database),
+            )
         self.address = names.placed(place, tables, "collection")
         self._place = Place(url, db_client, database, tables, self.address)
 
@@ -359,55 +361,9 @@ def _now() -> int:
     return int(time.time())
 
 
-def _url(host: str | None, port: int | None, username: str | None, password: str | None) -> str:
-    if host is None and port is None and username is None:
-        return LOCAL
-    user = "" if username is None else quote(username, safe="")
-    secret = "" if password is None else f":{quote(password, safe='')}"
-    return f"mongodb://{user}{secret}{'@' if user else ''}{host or 'localhost'}:{port or 27017}"
-
-
-def _address(url: str, database: str) -> str:
-    """Where it is: no options of the URL, and no database that is only for authentication."""
-    scheme, separator, rest = masked_url(url).partition("://")
-    hosts = rest.partition("?")[0]
-    user, at, hosts = hosts.rpartition("@")
-    return f"{scheme}{separator}{user}{at}{hosts.partition('/')[0]}/{database}"
-
-
-def _client_address(database: str) -> str:
-    return f"mongodb://the client that was given/{database}"
-
-
-def _database_of(url: str) -> str | None:
-    hosts = url.partition("://")[2].partition("?")[0].rpartition("@")[2]
-    return hosts.partition("/")[2] or None
-
-
-_TEXTS = (
-    "db_url",
-    "db_name",
-    "session_collection",
-    "runs_collection",
-    "host",
-    "username",
-    "password",
-)
-
-
 def open_backend(options: Mapping[str, object], *, name: str, read_only: bool = False) -> Backend:
     """A backend from its configured options."""
-    known: dict[str, Any] = {}
-    for option, value in options.items():
-        key = names.canonical(option, (*_TEXTS, "port"), f"backend {name!r}")
-        wanted = int if key == "port" else str
-        if not isinstance(value, wanted) or isinstance(value, bool):
-            kind = "a whole number" if key == "port" else "text"
-            raise ConfigError(f"backend {name!r}: {option} must be {kind}")
-        known[key] = value
-    if "db_url" not in known and "host" not in known:
-        raise ConfigError(f"backend {name!r}: db_url is missing", hint=f'add: db_url = "{LOCAL}"')
-    return MongoDb(**known, read_only=read_only)
+    return MongoDb(**connecting.options(options, f"backend {name!r}"), read_only=read_only)
 
 
 __all__ = ["MongoDb", "open_backend"]
