@@ -389,6 +389,19 @@ def test_a_document_deeper_than_agno_can_parse_is_refused(open_db: Open) -> None
     assert db.get("s").metadata == fits
 
 
+def test_a_record_that_is_larger_than_the_server_takes_is_refused_whole(
+    client: Any, open_db: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agnocli.db._redis.rows.LARGEST", 2000)
+    with open_db() as db:
+        for size in (1900, 100):
+            session = sample_session("s", session_data=document({"text": "x" * (2000 - size)}))
+            run = sample_run("s", run_data=document({"text": "x" * size}))
+            with pytest.raises(RecordRejectedError, match=r"the record.*more than 2,000"):
+                db.write([SessionBundle(session, (run,))])
+            assert client.keys("*") == []
+
+
 def test_a_column_that_json_cannot_hold_is_refused(open_db: Open) -> None:
     bundle = SessionBundle(sample_session("s", extra={"blob": b"\xff"}), ())
     with pytest.raises(RecordRejectedError) as caught:

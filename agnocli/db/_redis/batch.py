@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from secrets import token_hex
 from typing import Any
 
@@ -190,7 +191,7 @@ class Batch:
         self._staged |= dict.fromkeys(number for number, _ in waiting)
         asked: list[Any] = []
         for number, (part, texts) in waiting:
-            asked += (number, described([part]), b"".join(texts))
+            asked += (number, described([part]), b"".join(chain.from_iterable(texts)))
         taken = self._server.script(STAGE, (), self._stage, STAGED_SECONDS, *asked)
         if taken is not None:
             number, run_id = taken
@@ -217,7 +218,7 @@ class Batch:
         life = "" if self._expire is None else self._expire * 1000
         asked = (self._keys.prefix, life, mark, described([held.part for held in direct]))
         try:
-            return self._server.write_new((*new, mark, b"1"), LIST, *asked)
+            return self._server.write_new((*new, mark.encode(), b"1"), LIST, *asked)
         except BackendReadOnlyError:
             return False
 

@@ -10,6 +10,7 @@ import msgspec
 
 from agnocli.db._redis import rows
 from agnocli.db._redis.keys import Keys
+from agnocli.db._redis.packing import Pieces
 from agnocli.records import Run, Session
 
 PART_BYTES = 1_000_000
@@ -39,28 +40,30 @@ class Held(NamedTuple):
     """A part and its records, the session's own first."""
 
     part: Part
-    texts: list[bytes]
+    texts: list[Pieces]
 
     @property
     def size(self) -> int:
-        return sum(map(len, self.texts))
+        return max(0, self.part.record) + sum(self.part.lengths)
 
 
 def parts(session: Session, runs: Iterable[Run], keys: Keys) -> Iterator[Held]:
     """In order, one at least."""
     text, ends = rows.session_text(session), _moment(session.expires_at)
     lists = [one.decode() for one in keys.session_indexes(session)]
-    held, size = Held(Part(session.session_id, len(text), ends, lists), [text]), len(text)
+    held, size = Held(Part(session.session_id, len(text), ends, lists), [(text,)]), len(text)
     some = list[Run]()
     for run in runs:
-        text = rows.run_text(run)
-        if size + len(text) > PART_BYTES:
+        pieces = rows.run_pieces(run)
+        length = sum(map(len, pieces))
+        if size + length > PART_BYTES:
             yield _with_runs(held, some, keys)
             held, size = Held(Part(session.session_id, -1, ends, []), []), 0
             some.clear()
         some.append(run)
-        held.texts.append(text)
-        size += len(text)
+        held.texts.append(pieces)
+        held.part.lengths.append(length)
+        size += length
     yield _with_runs(held, some, keys)
 
 
@@ -68,7 +71,6 @@ def _with_runs(held: Held, runs: list[Run], keys: Keys) -> Held:
     part = held.part
     part.runs = [run.run_id for run in runs]
     part.places = [str(run.run_index or 0) for run in runs]
-    part.lengths = [len(text) for text in held.texts[-len(runs) :]] if runs else []
     if any(run.expires_at is not None for run in runs):
         part.moments = [_moment(run.expires_at) for run in runs]
     for _, alike in groupby(runs, keys.run_sort):
@@ -82,7 +84,7 @@ def _moment(at: int | None) -> str:
     return "" if at is None else str(at)
 
 
-def records(held: Held, keys: Keys) -> Iterator[bytes]:
+def records(held: Held, keys: Keys) -> Iterator[bytes | Pieces]:
     """Key and text of each record."""
     part, texts = held
     names = [keys.session(part.id)] if part.record >= 0 else []

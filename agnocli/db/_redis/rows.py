@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from agnocli import codec
+from agnocli.db._redis.packing import Pieces
 from agnocli.errors import CodecError, LayoutError, RecordRejectedError
 from agnocli.records import (
     RUN_COLUMNS,
@@ -236,7 +237,9 @@ def _frame(columns: tuple[str, ...]) -> bytes:
 
 
 _SESSION_FRAME, _session_columns = _frame(_SESSION_ORDER), attrgetter(*_SESSION_ORDER)
-_RUN_FRAME = _frame(RUN_COLUMNS)
+_RUN_FRONT, _RUN_BACK = (
+    _frame(RUN_COLUMNS).replace(b'"run_data": %b', b'"run_data": \0').split(b"\0")
+)
 _run_columns = attrgetter(*(name for name in RUN_COLUMNS if name != "run_data"))
 
 
@@ -247,16 +250,25 @@ def session_text(record: Session) -> bytes:
     columns = _session_columns(record)
     front, documents, times = columns[:6], columns[6:12], columns[12:]
     found = (*map(_column, front), *map(_carried, documents), *map(_column, times))
-    return _sized(_SESSION_FRAME % found, record)
+    joined = _SESSION_FRAME % found
+    _check_size(len(joined), record)
+    return joined
 
 
 def run_text(record: Run) -> bytes:
     """The record to be stored, the document as it is given. RecordRejectedError when it is too big or no JSON."""
+    return b"".join(run_pieces(record))
+
+
+def run_pieces(record: Run) -> Pieces:
+    """As `run_text`, with the document as a piece of its own, which is not copied."""
     if record.extra:
-        return text(run_members(record), record)
+        return (text(run_members(record), record),)
     *front, created_at, updated_at = map(_column, _run_columns(record))
-    found = (*front, _carried(record.run_data), created_at, updated_at)
-    return _sized(_RUN_FRAME % found, record)
+    before, behind = _RUN_FRONT % (*front,), _RUN_BACK % (created_at, updated_at)
+    document = _carried(record.run_data)
+    _check_size(len(before) + len(document) + len(behind), record)
+    return before, document, behind
 
 
 def _carried(document: Document | None) -> bytes:
@@ -297,12 +309,13 @@ def member(name: str, value: object, documents: tuple[str, ...] = SESSION_DOCUME
 
 def text(found: Mapping[str, bytes], record: Session | Run) -> bytes:
     """The record to be stored. RecordRejectedError when it is too big."""
-    return _sized(codec.unescaped(codec.join(found)), record)
-
-
-def _sized(joined: bytes, record: Session | Run) -> bytes:
-    if len(joined) > LARGEST:
-        raise RecordRejectedError(
-            record.session_id, "the record", f"has {len(joined):,} bytes, more than {LARGEST:,}"
-        )
+    joined = codec.unescaped(codec.join(found))
+    _check_size(len(joined), record)
     return joined
+
+
+def _check_size(size: int, record: Session | Run) -> None:
+    if size > LARGEST:
+        raise RecordRejectedError(
+            record.session_id, "the record", f"has {size:,} bytes, more than {LARGEST:,}"
+        )

@@ -11,6 +11,7 @@ from typing import Any
 from redis import exceptions as driver
 
 from agnocli.db._redis import failures
+from agnocli.db._redis.packing import Pieces, whole
 from agnocli.db._redis.scripts import NOTHING, Script
 from agnocli.errors import BackendReadOnlyError, BackendUnavailableError
 
@@ -50,10 +51,11 @@ class Server:
         with self._translating():
             return self._ask(commands)
 
-    def write_new(self, records: Sequence[Any], script: Script, *arguments: Any) -> bool:
+    def write_new(self, records: Sequence[bytes | Pieces], script: Script, *arguments: Any) -> bool:
         """Keys and texts, none of which may be there, and then a script, in one step on one server; what it says."""
+        new = records if self._owned else map(whole, records)
         with self._translating(), self._connected().pipeline(transaction=True) as pipeline:
-            pipeline.execute_command("MSETNX", *records)
+            pipeline.execute_command("MSETNX", *new)
             # not by its digest: were it unknown the records would stay without what it does
             pipeline.execute_command("EVAL", script, 0, *arguments)
             return bool(pipeline.execute()[1])
