@@ -40,6 +40,9 @@ _COLUMNS: dict[type, tuple[tuple[str, ...], tuple[str, ...]]] = {
 Spelling = Callable[[Session | Run], bytes]
 """A record as one text: `to_the_byte`, `by_value` or `alike`."""
 
+LARGE = 64_000
+"""Bytes of runs whose texts are not copied to be hashed in one call."""
+
 _pack = msgspec.msgpack.Encoder(enc_hook=repr)
 
 
@@ -82,7 +85,7 @@ class BundleDigest:
             yield run
 
     def drain(self, runs: Iterable[Run]) -> str:
-        if isinstance(runs, tuple):
+        if isinstance(runs, tuple) and sum([len(run.run_data) for run in runs]) < LARGE:
             self._hash.update(b"".join(map(self._spelling, runs)))
         else:
             deque(self.watch(runs), maxlen=0)
