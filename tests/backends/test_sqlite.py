@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from agnocli import codec
 from agnocli.abc import HELD_BYTES
 from agnocli.db.sql.dialect import DBCursor, Weigh
+from agnocli.db.sql.reading import TRIED_BYTES
 from agnocli.db.sqlite import DIALECT, SqliteDb
 from agnocli.errors import (
     BackendNotSetUpError,
@@ -161,7 +162,7 @@ def test_old_runs_of_a_session_too_big_to_be_held_come_in_a_stream(
     assert read == [f"old-{one}" for one in range(4)]
 
 
-def test_no_more_is_read_at_once_than_may_be_held_however_large_the_next_sessions_are(
+def test_little_is_read_before_it_is_known_how_large_sessions_are(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetched: list[list[Sequence[Any]] | None] = []
@@ -171,7 +172,7 @@ def test_no_more_is_read_at_once_than_may_be_held_however_large_the_next_session
         return fetched[-1]
 
     monkeypatch.setattr("agnocli.db.sqlite.DIALECT", replace(DIALECT, fetch_within=fetch))
-    third, half = HELD_BYTES // 3, HELD_BYTES // 2
+    third, half = TRIED_BYTES // 3, TRIED_BYTES // 2
     each = [*[10] * 10, third, third, half, *[10] * 29, HELD_BYTES + 1, *[10] * 6]
     sizes = {f"{number:02}": size for number, size in enumerate(each)}
     with SqliteDb(path) as backend:
@@ -187,7 +188,7 @@ def test_no_more_is_read_at_once_than_may_be_held_however_large_the_next_session
     held = [
         sum(len(one) for row in some or () for one in row if type(one) is bytes) for some in fetched
     ]
-    assert max(map(add, held, held[1:])) <= HELD_BYTES
+    assert max(map(add, held, held[1:])) <= TRIED_BYTES
     assert len(fetched) < len(sizes)
 
 

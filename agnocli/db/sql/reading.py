@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from itertools import islice
 from typing import Any
@@ -21,8 +21,8 @@ SESSION_BYTES = 4 * 2**20
 RUN_BYTES = 2**18
 """Of a long session's runs that are read at once, unless one is larger."""
 
-FIRST = 2
-"""Sessions that are read before it is known how large they are."""
+FIRST, TRIED_BYTES = 2, 2 * 2**20
+"""Sessions that are read before it is known how large they are, and bytes that are read so."""
 _RUN_DATA = RUN_COLUMNS.index("run_data")
 
 Fetch = Callable[[DBCursor, Weigh], list[Any]]
@@ -67,39 +67,45 @@ def bundles(
 
     `each` is around what is read together; no statement is half-done outside of it.
     """
-    if found.dialect.fetch_within is None:
-        for ids in filter(None, chunks):
-            yield from _measured(cursor, found, ids, each)
-        return
-    number = FIRST
-    for left in chunks:
-        while some := left[:number]:
-            left = left[number:]
-            within = _Within(found.dialect.fetch_within)
-            together: Iterable[SessionBundle]
-            try:
-                with each():
-                    together = _whole(cursor, found, some, each, within)
-            except _TooMuchError:
-                together, fit = _measured(cursor, found, some, each), number // 2
-            else:
-                fit = SESSION_BYTES * len(some) // max(within.weight, 1)
-            number = max(1, min(fit, 4 * number))
-            yield from together
+    for ids in chunks:
+        left = ids
+        if (fetch := found.dialect.fetch_within) is not None:
+            left = yield from _tried(cursor, found, ids, each, fetch)
+        if left:
+            yield from _measured(cursor, found, left, each)
+
+
+def _tried(
+    cursor: DBCursor, found: Statements, ids: list[str], each: Moment, fetch: FetchWithin
+) -> Generator[SessionBundle, None, list[str]]:
+    """Returns those that are left, from where some are too large to be read together."""
+    done, number = 0, FIRST
+    while some := ids[done : done + number]:
+        within = _Within(fetch)
+        try:
+            with each():
+                together = _whole(cursor, found, some, each, within)
+        except _TooMuchError:
+            break
+        yield from together
+        done += len(some)
+        fit = TRIED_BYTES // 2 * len(some) // max(within.weight, 1)
+        number = max(1, min(fit, 4 * number))
+    return ids[done:]
 
 
 class _TooMuchError(Exception):
-    """More than is to be held."""
+    """More than is to be read without being measured."""
 
 
 class _Within:
-    """Fetches what may be held. `weight` is that of all it has fetched."""
+    """Fetches up to TRIED_BYTES. `weight` is that of all it has fetched."""
 
     def __init__(self, fetch: FetchWithin) -> None:
         self._fetch, self.weight = fetch, 0
 
     def __call__(self, cursor: DBCursor, weigh: Weigh) -> list[Any]:
-        found = self._fetch(cursor, weigh, HELD_BYTES - self.weight)
+        found = self._fetch(cursor, weigh, TRIED_BYTES - self.weight)
         if found is None:
             raise _TooMuchError
         self.weight += sum(map(weigh, found))
