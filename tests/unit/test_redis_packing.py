@@ -8,9 +8,9 @@ import pytest
 from redis._parsers import Encoder
 from redis.connection import PythonRespSerializer
 
-from agnocli.db._redis.packing import LARGE, PIECE, Packer, Pieces, whole
+from agnocli.db._redis.packing import CHUNK, LARGE, Packer, Pieces, whole
 
-SIZES = (0, 1, LARGE, LARGE + 1, PIECE + 1)
+SIZES = (0, 1, LARGE, LARGE + 1, CHUNK + 1)
 SHAPES = [(), *((one,) for one in SIZES), *((one, two, 5) for one in SIZES for two in SIZES)]
 ENCODER: Any = Encoder
 DRIVER: Any = PythonRespSerializer(6000, ENCODER("utf-8", "strict", decode_responses=False).encode)
@@ -29,7 +29,7 @@ def test_what_is_large_is_not_copied_and_what_is_small_goes_together() -> None:
     large, small = b"x" * (LARGE + 1), b"y" * LARGE
     packed = Packer().pack("MSETNX", *[b"key", (b"{", large, b"}")] * 100)
     assert sum(one is large for one in packed) == 100
-    number = 2 * PIECE // LARGE
+    number = 2 * CHUNK // LARGE
     packed = Packer().pack("MSETNX", large * 200, *[b"key", (b"{", small, b"}")] * number)
     assert len(packed) == 4
-    assert max(map(len, packed[2:])) < PIECE + 2 * LARGE
+    assert max(map(len, packed[2:])) < CHUNK + 2 * LARGE

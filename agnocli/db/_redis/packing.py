@@ -1,6 +1,6 @@
-"""Commands to bytes, in pieces of about a megabyte or of one large text.
+"""Commands to bytes, in chunks of about a megabyte or of one large text.
 
-The driver makes pieces of 6,000 bytes and hands each to the system by itself. That is thousands of calls for a batch,
+The driver makes chunks of 6,000 bytes and hands each to the system by itself. That is thousands of calls for a batch,
 and after each of them a thread that reads ahead has its turn first.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-PIECE, LARGE = 1_000_000, 16_000
+CHUNK, LARGE = 1_000_000, 16_000
 Pieces = tuple[bytes, ...]
 """An argument in pieces, which are one after the other."""
 
@@ -48,7 +48,7 @@ def _sent(sent: list[bytes], arguments: list[bytes | Pieces]) -> Iterator[bytes]
                 sent.append(piece)
                 size += len(piece)
         sent.append(b"\r\n")
-        if size > PIECE:
+        if size > CHUNK:
             yield b"".join(sent)
             sent, size = [], 0
     yield b"".join(sent)
