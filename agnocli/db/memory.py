@@ -21,6 +21,7 @@ from agnocli.abc import (
     WriteResult,
 )
 from agnocli.closing import Closing
+from agnocli.db._options import checked
 from agnocli.errors import (
     BackendReadOnlyError,
     RecordRejectedError,
@@ -29,7 +30,7 @@ from agnocli.errors import (
     SessionNotFoundError,
     UsageError,
 )
-from agnocli.layout import conflict, filter, names
+from agnocli.layout import conflict, filter
 from agnocli.layout.compare import BundleDigest
 from agnocli.layout.derive import session_info
 from agnocli.records import SESSION_COLUMNS, Document, Run, Session, SessionBundle, SessionInfo
@@ -38,9 +39,7 @@ _CHANGEABLE = frozenset(SESSION_COLUMNS) - {"session_id"}
 
 
 def open_backend(options: Mapping[str, object], *, name: str, read_only: bool = False) -> Backend:
-    for option in options:
-        names.canonical(option, (), f"backend {name!r}")
-    return MemoryDb(read_only=read_only)
+    return MemoryDb(**checked(options, {}, name), read_only=read_only)
 
 
 class MemoryDb(Closing):

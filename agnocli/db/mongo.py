@@ -43,7 +43,8 @@ from agnocli.db._mongo.locks import alone, in_transaction
 from agnocli.db._mongo.place import Fields, Place
 from agnocli.db._mongo.report import report
 from agnocli.db._mongo.spool import Spool
-from agnocli.errors import BackendReadOnlyError, SessionNotFoundError
+from agnocli.db._options import checked
+from agnocli.errors import BackendReadOnlyError, ConfigError, SessionNotFoundError
 from agnocli.layout import filter as filtering
 from agnocli.layout import names
 from agnocli.layout.derive import session_info
@@ -363,7 +364,12 @@ def _now() -> int:
 
 def open_backend(options: Mapping[str, object], *, name: str, read_only: bool = False) -> Backend:
     """A backend from its configured options."""
-    return MongoDb(**connecting.options(options, f"backend {name!r}"), read_only=read_only)
+    known = checked(options, connecting.OPTIONS, name)
+    if "db_url" not in known and "host" not in known:
+        raise ConfigError(
+            f"backend {name!r}: db_url is missing", hint=f'add: db_url = "{connecting.LOCAL}"'
+        )
+    return MongoDb(**known, read_only=read_only)
 
 
 __all__ = ["MongoDb", "open_backend"]

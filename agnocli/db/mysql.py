@@ -19,9 +19,9 @@ from pymysql.cursors import Cursor, SSCursor
 from agnocli.abc import Backend, Capabilities
 from agnocli.config.secrets import masked_url
 from agnocli.db._mysql import failures, marking
+from agnocli.db._options import checked
 from agnocli.db.sql import literals
 from agnocli.db.sql.dialect import DBCursor, Dialect, Insert, Statement
-from agnocli.db.sql.options import text_options
 from agnocli.db.sql.store import SQLStore
 from agnocli.errors import (
     ConfigError,
@@ -336,12 +336,13 @@ def _address(url: str, database: str) -> str:
     return f"{shown}/{database}"
 
 
-_OPTIONS = ("db_url", "db_schema", "session_table", "runs_table", "versions_table", "create_schema")
+_TEXTS = ("db_url", "db_schema", "session_table", "runs_table", "versions_table")
+_OPTIONS = {**dict.fromkeys(_TEXTS, str), "create_schema": bool}
 
 
 def open_backend(options: Mapping[str, object], *, name: str, read_only: bool = False) -> Backend:
     """A backend from its configured options."""
-    known = text_options(options, _OPTIONS, name, switches=("create_schema",))
+    known = checked(options, _OPTIONS, name)
     if "db_url" not in known:
         raise ConfigError(
             f"backend {name!r}: db_url is missing",

@@ -18,9 +18,9 @@ from psycopg.pq import TransactionStatus
 
 from agnocli.abc import Backend, Capabilities
 from agnocli.config.secrets import is_secret, masked_url
+from agnocli.db._options import checked
 from agnocli.db.sql import binary
 from agnocli.db.sql.dialect import DBCursor, Dialect, Insert, Statement
-from agnocli.db.sql.options import text_options
 from agnocli.db.sql.store import SQLStore
 from agnocli.errors import (
     AgnoCLIError,
@@ -377,12 +377,13 @@ def _address(url: str, schema: str) -> str:
     return shown + ("?" + "&".join(place) if place else "")
 
 
-_OPTIONS = ("db_url", "db_schema", "session_table", "runs_table", "versions_table", "create_schema")
+_TEXTS = ("db_url", "db_schema", "session_table", "runs_table", "versions_table")
+_OPTIONS = {**dict.fromkeys(_TEXTS, str), "create_schema": bool}
 
 
 def open_backend(options: Mapping[str, object], *, name: str, read_only: bool = False) -> Backend:
     """A backend from its configured options."""
-    known = text_options(options, _OPTIONS, name, switches=("create_schema",))
+    known = checked(options, _OPTIONS, name)
     if "db_url" not in known:
         raise ConfigError(
             f"backend {name!r}: db_url is missing",

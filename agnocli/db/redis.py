@@ -22,6 +22,7 @@ from agnocli.abc import (
     WriteResult,
 )
 from agnocli.closing import Closing
+from agnocli.db._options import checked
 from agnocli.db._redis import agno_1, connecting, marking, noting
 from agnocli.db._redis.apart import BatchApart
 from agnocli.db._redis.batch import Batch
@@ -246,7 +247,7 @@ class RedisDb(Closing):
 
 def open_backend(options: Mapping[str, object], *, name: str, read_only: bool = False) -> Backend:
     """A backend from its configured options."""
-    return RedisDb(**connecting.options(options, f"backend {name!r}"), read_only=read_only)
+    return RedisDb(**checked(options, connecting.OPTIONS, name), read_only=read_only)
 
 
 __all__ = ["RedisDb", "open_backend"]

@@ -12,11 +12,11 @@ from urllib.parse import quote, unquote
 from msgspec.structs import replace
 
 from agnocli.abc import Backend, Capabilities, Traces
+from agnocli.db._options import checked
 from agnocli.db._sqlite import inserting, marking
 from agnocli.db._sqlite.cursors import Connection, Cursor, text
 from agnocli.db.sql.absence import nothing_there
 from agnocli.db.sql.dialect import DBCursor, Dialect, no_check
-from agnocli.db.sql.options import text_options
 from agnocli.db.sql.store import SQLStore
 from agnocli.errors import (
     AgnoCLIError,
@@ -348,12 +348,14 @@ def _url_path(url: str) -> str:
     return unquote(path)
 
 
-_OPTIONS = ("db_file", "db_url", "session_table", "runs_table", "versions_table")
+_OPTIONS = dict.fromkeys(
+    ("db_file", "db_url", "session_table", "runs_table", "versions_table"), str
+)
 
 
 def open_backend(options: Mapping[str, object], *, name: str, read_only: bool = False) -> Backend:
     """A backend from its configured options."""
-    known = text_options(options, _OPTIONS, name)
+    known = checked(options, _OPTIONS, name)
     if "db_file" not in known and "db_url" not in known:
         raise ConfigError(f"backend {name!r}: db_file is missing", hint='add: db_file = "agno.db"')
     return SqliteDb(**known, read_only=read_only)

@@ -215,9 +215,43 @@ def test_the_types_are_the_modules_and_the_entry_points(
     assert types == ("elsewhere", "shelf")
 
 
-def test_sqlite_is_there() -> None:
-    assert "sqlite" in backend_types()
-    assert not {"registry", "sql"} & set(backend_types())
+def test_these_are_the_types() -> None:
+    assert backend_types() == ("memory", "mongo", "mysql", "postgres", "redis", "sqlite")
+
+
+@pytest.mark.parametrize("kind", backend_types())
+def test_an_option_that_a_backend_does_not_know_is_refused(kind: str) -> None:
+    with pytest.raises(ConfigError, match=r"backend 'mine': unknown option 'nonsense'"):
+        opened(kind, options={"nonsense": 1})
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "value", "wanted"),
+    [
+        ("sqlite", "db_file", 1, "text"),
+        ("postgres", "db_url", True, "text"),
+        ("postgres", "create_schema", "yes", "true or false"),
+        ("mysql", "create_schema", 1, "true or false"),
+        ("redis", "port", "6379", "a whole number"),
+        ("redis", "db", True, "a whole number"),
+        ("redis", "ssl", 1, "true or false"),
+        ("mongo", "host", None, "text"),
+        ("mongo", "port", False, "a whole number"),
+    ],
+)
+def test_an_option_that_is_not_of_its_kind_is_refused(
+    kind: str, option: str, value: object, wanted: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        opened(kind, options={option: value})
+    assert caught.value.message == f"backend 'mine': {option} must be {wanted}"
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres", "mysql", "mongo"])
+def test_a_backend_that_is_not_told_where_it_is_says_how(kind: str) -> None:
+    with pytest.raises(ConfigError, match="is missing") as caught:
+        opened(kind)
+    assert (caught.value.hint or "").startswith("add: db_")
 
 
 def test_opening_a_built_in_type_leaves_package_metadata_alone(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from difflib import get_close_matches
 from inspect import signature
 from typing import Any
@@ -11,15 +11,14 @@ from urllib.parse import parse_qs, quote, urlsplit
 from agnocli.db._redis.packing import Packer
 from agnocli.db._redis.server import Server
 from agnocli.errors import ConfigError
-from agnocli.layout import names
 
 PREFIX = "agno"
 CONNECT_SECONDS, ANSWER_SECONDS = 5, 60
 
-_KINDS: dict[str, type] = {
+OPTIONS: dict[str, type] = {
     "db_url": str,
     "db_prefix": str,
-    "prefix": str,
+    "prefix": str,  # which does not mean db_prefix to the letter
     "host": str,
     "port": int,
     "db": int,
@@ -30,19 +29,6 @@ _KINDS: dict[str, type] = {
     "session_table": str,
     "runs_table": str,
 }
-_WORDS = {str: "text", int: "a whole number", bool: "true or false"}
-
-
-def options(given: Mapping[str, object], where: str) -> dict[str, Any]:
-    known: dict[str, Any] = {}
-    for option, value in given.items():
-        # prefix is an option of its own here: it does not mean db_prefix to the letter
-        key = option if option in _KINDS else names.canonical(option, tuple(_KINDS), where)
-        kind = _KINDS[key]
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise ConfigError(f"{where}: {option} must be {_WORDS[kind]}")
-        known[key] = value
-    return known
 
 
 def key_prefix(db_prefix: str | None, prefix: str | None) -> str:
